@@ -1,0 +1,47 @@
+"""Layers that several networks share, all on (B, C, T)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels of a layer at a relative width, at least one."""
+    return max(1, round(channels * width))
+
+
+def same_conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """Convolution of stride 1 that keeps the length: (B, inputs, T) -> (B, outputs, T).
+
+    An even kernel pads one sample less on the left than on the right (kernel 8: 3 left, 4 right), as TensorFlow's
+    "same" padding does, where the time-series ResNet and FCN were first written.
+    """
+    left = (kernel - 1) // 2
+    return nn.Sequential(nn.ConstantPad1d((left, kernel - 1 - left), 0.0), nn.Conv1d(inputs, outputs, kernel))
+
+
+class ResidualBlock(nn.Module):
+    """Three convolutions (8, 5, 3) with batch normalisation and a shortcut: (B, inputs, T) -> (B, outputs, T).
+
+    Source: Wang, Yan, Oates, "Time series classification from scratch with deep neural networks", IJCNN 2017,
+    https://arxiv.org/abs/1611.06455.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        project: whether the shortcut has a convolution 1 before its normalisation (needed where channels change).
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, project: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            same_conv(inputs, outputs, 8), nn.BatchNorm1d(outputs), nn.ReLU(),
+            same_conv(outputs, outputs, 5), nn.BatchNorm1d(outputs), nn.ReLU(),
+            same_conv(outputs, outputs, 3), nn.BatchNorm1d(outputs),
+        )  # fmt: skip
+        norm = nn.BatchNorm1d(outputs)
+        self.shortcut = nn.Sequential(nn.Conv1d(inputs, outputs, 1), norm) if project else norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        summed: Tensor = self.body(x) + self.shortcut(x)  # (B, outputs, T)
+        return summed.relu()

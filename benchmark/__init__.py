@@ -1,0 +1,45 @@
+"""kdbench: which knowledge-distillation method for this teacher, this student and this sensor dataset?
+
+The command line is ``kdbench``; from Python::
+
+    from kdbench import Selection, Session, runtime
+
+    session = Session(Selection(config="quick", seeds="3"), runtime(store="runs"))
+    session.run(jobs=2, track=False)
+    print(session.table("markdown", ("macro_f1",)))
+
+Nothing heavy is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kdbench.session import Selection as Selection
+    from kdbench.session import Session as Session
+    from kdbench.session import runtime as runtime
+    from kdbench.spec import Cell as Cell
+    from kdbench.spec import Matrix as Matrix
+    from kdbench.spec import Recipe as Recipe
+
+_HOMES = {
+    "Selection": "kdbench.session",
+    "Session": "kdbench.session",
+    "runtime": "kdbench.session",
+    "Cell": "kdbench.spec",
+    "Matrix": "kdbench.spec",
+    "Recipe": "kdbench.spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("kdbench")
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'kdbench' has no attribute {name!r}")

@@ -1,0 +1,273 @@
+"""The command line. Imports nothing heavy: ``--help`` answers at once, commands import what they need."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from kdbench.cells import Runtime
+    from kdbench.session import Session
+
+EPILOG = """\b
+Examples:
+  kdbench run                                        a first look, a few minutes
+  kdbench run -c paper -j 8                          the full job, on eight cores
+  kdbench run -p 'resnet_lstman(width=0.25):mlp' -m kd -m 'hmkd(role=tuned)' --seeds 5 --recipe cpu
+  kdbench plan -c mine.toml -S hmkd.mid_weight=0.5 -S recipe.epochs=20
+  kdbench show hmkd                                  what it is, and its settings
+"""
+
+
+def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"kdbench {version('kdbench')}")
+        context.exit()
+
+
+class _Group(click.Group):
+    """Turns what can go wrong into one line and an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        from kdbench.errors import KdbenchError
+
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": True})
+        except KdbenchError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:  # the reader of `kdbench table | head` has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {place}{error.strerror or error}", err=True)
+            sys.exit(1)
+
+
+@click.group(
+    cls=_Group,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def main() -> None:
+    """Which knowledge-distillation method for this teacher, this student and this sensor dataset, and how sure?
+
+    A matrix of datasets, teacher:student pairs, methods and seeds is run, cell by cell, and becomes a table. What has
+    been run is kept and never run twice.
+    """
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_selection = _options(
+    click.option(
+        "-c", "--config", metavar="MATRIX", help="A shipped matrix by name (`kdbench list matrices`) or a TOML file."
+    ),
+    click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Dataset; repeat for several."),
+    click.option(
+        "-p", "--pair", "pairs", multiple=True, metavar="TEACHER:STUDENT", help="Networks; repeat for several pairs."
+    ),
+    click.option("-m", "--method", "methods", multiple=True, metavar="NAME", help="Method; repeat for several."),
+    click.option("--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 0,3."),
+    click.option("--recipe", metavar="NAME", help="How networks are trained (`kdbench list recipes`)."),
+    click.option("--protocol", metavar="NAME", help="How people are divided (`kdbench list protocols`)."),
+    click.option(
+        "-S",
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="METHOD.KEY=VALUE",
+        help="Set a method's or recipe's key.",
+    ),
+)
+
+_places = _options(
+    click.option(
+        "--store",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="KDBENCH_STORE",
+        default="runs",
+        show_default=True,
+        show_envvar=True,
+        help="Folder of results.",
+    ),
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        envvar="KDBENCH_DATA",
+        show_envvar=True,
+        help="Folder with original dataset archives; without it they are downloaded.",
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
+    ),
+)
+
+
+@main.command()
+@_selection
+@_places
+@click.option("--cells", is_flag=True, help="List every cell with its digest.")
+def plan(cells: bool, **chosen: Any) -> None:
+    """Show what `run` would do, without doing it."""
+    _session(chosen).show_plan(cells=cells)
+
+
+@main.command()
+@_selection
+@_places
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), help="Cells run at a time.  [default: the number of cores; 1 on a GPU]"
+)
+@click.option("--no-track", is_flag=True, help="Do not write to MLflow.")
+@click.option("--retry-failed", is_flag=True, help="Run cells again that failed.")
+@click.option("--stale", is_flag=True, help="Run cells again whose source changed since.")
+def run(jobs: int | None, no_track: bool, retry_failed: bool, stale: bool, **chosen: Any) -> None:
+    """Run what is missing and print the table. Without options: the matrix `quick`.
+
+    Stop it with Ctrl-C whenever you like: run it again and it goes on from there.
+    """
+    session = _session(chosen)
+    try:
+        code = session.run(jobs=jobs, track=not no_track, retry_failed=retry_failed, rerun_stale=stale)
+    except KeyboardInterrupt:
+        click.echo("\nstopped; what is done is kept, run the same command again to go on", err=True)
+        code = 130
+    sys.exit(code)
+
+
+@main.command()
+@_selection
+@_places
+def status(**chosen: Any) -> None:
+    """Show what is done, running, failed (and why), stale or missing. Without options: of the matrix run last."""
+    _session(chosen, last=True).show_status()
+
+
+@main.command()
+@_selection
+@_places
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "csv", "csv-wide"]),
+    default="markdown",
+    show_default=True,
+    help="csv has a line per run, csv-wide a line per row.",
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    default=("macro_f1", "accuracy"),
+    show_default=True,
+    help="macro_f1, accuracy, weighted_f1, worst_person_f1, calibration_error, agreement, ...",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+def table(form: str, metrics: tuple[str, ...], output: Path | None, **chosen: Any) -> None:
+    """Print the table of what has been run. Without options: of the matrix run last."""
+    text = _session(chosen, last=True).table(form, metrics)
+    _write(text, output)
+
+
+@main.command()
+@_selection
+@_places
+@click.option("--metric", default="macro_f1", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="gain.png", show_default=True,
+    help="Its ending gives the format: png, pdf or svg.",
+)  # fmt: skip
+def plot(metric: str, output: Path, **chosen: Any) -> None:
+    """Draw the gain over the student alone, every seed a point. Without options: of the matrix run last."""
+    _session(chosen, last=True).plot(metric, output)
+    click.echo(f"wrote {output}")
+
+
+@main.command(name="list")
+@click.argument("kind", required=False)
+def list_(kind: str | None) -> None:
+    """List what there is: methods, networks, datasets, matrices, recipes or protocols; everything without KIND."""
+    from kdbench.shelf import listing
+
+    click.echo(listing(kind))
+
+
+@main.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Explain a method, network, dataset, matrix, recipe or protocol: source, formula, settings."""
+    from kdbench.shelf import page
+
+    click.echo(page(name))
+
+
+@main.command()
+@_places
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(store: Path, data_dir: Path | None, device: str, port: int) -> None:
+    """Open the tracked runs in MLflow's pages, on this machine only. Stop it with Ctrl-C."""
+    import subprocess
+
+    from kdbench.tracking import ui_command
+
+    command, environment, page = ui_command(store, port)
+    click.echo(f"open {page}\n(starting takes some seconds; Ctrl-C stops it)")
+    try:
+        sys.exit(subprocess.run([sys.executable, *command], env={**os.environ, **environment}, check=False).returncode)
+    except KeyboardInterrupt:
+        click.echo("stopped")
+
+
+@main.group()
+def track() -> None:
+    """Manage the MLflow index of the results."""
+
+
+@track.command()
+@_places
+def rebuild(store: Path, data_dir: Path | None, device: str) -> None:
+    """Write the MLflow database again from the records."""
+    from kdbench.session import rebuild_tracking
+
+    count = rebuild_tracking(_runtime(store, data_dir, device))
+    click.echo(f"wrote {count} runs to {store / 'mlflow.db'}")
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    from kdbench.files import write_whole
+
+    write_whole(output, text if text.endswith("\n") else text + "\n")
+    click.echo(f"wrote {output}")
+
+
+def _runtime(store: Path, data_dir: Path | None, device: str) -> Runtime:
+    from kdbench.session import runtime
+
+    return runtime(store=store, data_dir=data_dir, device=device)
+
+
+def _session(chosen: dict[str, Any], *, last: bool = False) -> Session:
+    from kdbench.session import Selection, Session
+
+    where = _runtime(chosen.pop("store"), chosen.pop("data_dir"), chosen.pop("device"))
+    return Session(Selection(**chosen), where, say=lambda line: click.echo(line, err=True), last=last)

@@ -1,0 +1,25 @@
+"""Datasets of windows with people, and how they are found, checked, cached, split and normalised.
+
+One public file is one dataset and holds one public subclass of ``Dataset``; the file's name is the dataset's name.
+Everything else is in files that begin with an underscore and is imported from here.
+"""
+
+from kdbench.data._archive import Source
+from kdbench.data._base import Channel, Dataset, Description, Windows
+from kdbench.data._normalise import Normalisation
+from kdbench.data._prepare import Prepared, prepare
+from kdbench.data._protocols import PROTOCOLS, Split, split
+
+__all__ = [
+    "PROTOCOLS",
+    "Channel",
+    "Dataset",
+    "Description",
+    "Normalisation",
+    "Prepared",
+    "Source",
+    "Split",
+    "Windows",
+    "prepare",
+    "split",
+]

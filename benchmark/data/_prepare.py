@@ -1,0 +1,195 @@
+"""From a dataset's name to verified windows: the cache, a folder of the user's, a download, in this order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from kdbench.data._archive import Source
+from kdbench.data._base import Channel, Dataset, Description, Windows
+from kdbench.data._fetch import download as fetch
+from kdbench.errors import DataUnavailable, KdbenchError, MachineError
+
+LAYOUT = 1
+"""Goes up when the files of a cache entry change, so that older entries are not read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Verified windows; ``windows.x`` is mapped read-only from the cache. ``digest`` is ``windows.digest()``."""
+
+    windows: Windows
+    digest: str
+    description: Description
+
+
+def prepare(dataset: Dataset, *, data_dir: Path | None, cache: Path, download: bool = True) -> Prepared:
+    """Windows of a dataset, from the cache if they are there, else parsed, checked and put there.
+
+    Several processes may prepare one dataset at once: one works, the others wait. Entries that are damaged or
+    half-written are rebuilt.
+
+    Args:
+        dataset: with its settings.
+        data_dir: a folder with archives or unpacked archives, or itself an unpacked archive; looked at if the
+            cache has no entry. Comes before a download.
+        cache: folder of parsed data and downloads, created where missing.
+        download: whether the network may be used.
+
+    Raises:
+        DataUnavailable: neither on this machine nor downloadable; says what to put where.
+        KdbenchError: what was found is not the dataset, or ``data_dir`` is not a folder.
+        MachineError: the cache folder cannot be written.
+    """
+    if dataset.archives and not dataset.fixed:
+        # Only the content can tell whether a cached entry belongs to it.
+        with Source(_find(dataset, data_dir, cache, download=download)) as source:
+            content = source.fingerprint()
+    else:
+        content = ""
+    key = _key(dataset, content)
+    entry = cache / "data" / f"{dataset.name}-{key}"
+    found = _load(entry)
+    if found is not None:
+        return found
+    with _locked(entry):
+        found = _load(entry)  # another process may have been at it
+        if found is None:
+            _store(dataset, _parse(dataset, data_dir, cache, download=download), entry)
+            found = _load(entry)
+    if found is None:
+        raise MachineError(f"{entry} does not hold what was just written to it; check the disk or choose another cache")
+    return found
+
+
+def _key(dataset: Dataset, content: str) -> str:
+    """What an entry depends on, as 16 hexadecimal digits."""
+    parts = [LAYOUT, dataset.name, dataset.version, dataset.settings, content]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _parse(dataset: Dataset, data_dir: Path | None, cache: Path, *, download: bool) -> Windows:
+    if not dataset.archives:
+        windows = dataset.parse(None)
+    else:
+        path = _find(dataset, data_dir, cache, download=download)
+        try:
+            with Source(path) as source:
+                windows = dataset.parse(source)
+        except KdbenchError:
+            if path.parent == _downloads(dataset, cache):
+                path.unlink(missing_ok=True)  # so that the next attempt downloads anew
+            raise
+    windows.check(dataset.description)
+    return windows
+
+
+def _downloads(dataset: Dataset, cache: Path) -> Path:
+    return cache / "downloads" / dataset.name
+
+
+def _find(dataset: Dataset, data_dir: Path | None, cache: Path, *, download: bool) -> Path:
+    """The archive or unpacked folder of a dataset, downloaded if need be."""
+    if data_dir is not None:
+        if not data_dir.is_dir():
+            what = "is a file" if data_dir.exists() else "does not exist"
+            raise KdbenchError(f"data folder {data_dir} {what}; wanted a folder that holds {dataset.archives[0]!r}")
+        for name in dataset.archives:
+            if (data_dir / name).exists():
+                return data_dir / name
+        if dataset.marker and (data_dir / dataset.marker).is_file():
+            return data_dir
+    kept = _downloads(dataset, cache) / dataset.archives[0]
+    if kept.is_file():
+        return kept
+    reason = "downloads are switched off" if dataset.urls else "there is nowhere to download it from"
+    if download and dataset.urls:
+        try:
+            with _locked(kept):
+                if not kept.is_file():  # another process may have fetched it for other settings
+                    fetch(dataset.urls, kept)
+        except DataUnavailable as error:
+            reason = str(error)
+        else:
+            return kept
+    looked = "" if data_dir is None else f" in {data_dir} (looked for {', '.join(map(repr, dataset.archives))})"
+    raise DataUnavailable(
+        f"{dataset.name} is not here{looked}: put {dataset.archives[0]!r} into a folder and pass --data-dir FOLDER or "
+        f"set KDBENCH_DATA, or run on a machine with a network, or try -d synthetic; {reason}"
+    )
+
+
+def _store(dataset: Dataset, windows: Windows, entry: Path) -> None:
+    """Write an entry to a temporary sibling, then rename. The caller holds the entry's lock."""
+    partial = entry.with_name(f"{entry.name}.partial")
+    meta = {
+        "digest": windows.digest(),
+        "description": asdict(dataset.description),
+        "version": dataset.version,
+        "settings": dataset.settings,
+    }
+    with _machine(partial):
+        for stale in (partial, entry):  # left by a killed process, or found damaged
+            if stale.exists():
+                shutil.rmtree(stale)
+        partial.mkdir()
+        for field in fields(Windows):
+            np.save(partial / f"{field.name}.npy", getattr(windows, field.name), allow_pickle=False)
+        (partial / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        partial.rename(entry)
+
+
+def _load(entry: Path) -> Prepared | None:
+    """An entry, or None where it is missing, incomplete or not what its digest says."""
+    try:
+        meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
+        windows = Windows(
+            **{
+                field.name: np.load(
+                    entry / f"{field.name}.npy", mmap_mode="r" if field.name == "x" else None, allow_pickle=False
+                )
+                for field in fields(Windows)
+            }
+        )
+        if windows.digest() != meta["digest"]:
+            return None
+        return Prepared(windows, meta["digest"], _description(meta["description"]))
+    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _description(plain: dict[str, Any]) -> Description:
+    channels = tuple(Channel(**channel) for channel in plain["channels"])
+    return Description(**{**plain, "channels": channels, "classes": tuple(plain["classes"])})
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes away from ``path``, whose folder is created."""
+    with _machine(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f"{path.name}.lock"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _machine(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line that names the path."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename or path} cannot be written ({error.strerror or error})"
+        raise MachineError(f"{what}; free some space or choose another cache folder") from error

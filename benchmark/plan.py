@@ -1,0 +1,211 @@
+"""From a matrix to cells: every default written out, teachers before those who learn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import torch
+from kdbench.architectures import Backbone, Shapes, probe
+from kdbench.catalog import DATASETS, METHODS, NETWORKS
+from kdbench.data import PROTOCOLS, Prepared
+from kdbench.errors import KdbenchError, nearest
+from kdbench.methods import Method, NotApplicable, Setup
+from kdbench.methods import Role as TeacherRole
+from kdbench.results.table import Role
+from kdbench.spec import Cell, Matrix, MethodRow, Part, Spec
+
+TEACHER_METHOD = Spec("supervised")
+"""How a teacher is made, and the student alone."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One place of a table: a row in the block of a dataset and a pair, at one seed.
+
+    Args:
+        dataset: as the table calls it.
+        pair: ``teacher:student``.
+        row: as the table calls it.
+        kind: the method's kind.
+        part: teacher, student (alone) or method.
+        seed: of the run.
+        digest: the cell that fills the place; None where there is none.
+        reason: why there is none.
+        note: what a reader must know about the row.
+    """
+
+    dataset: str
+    pair: str
+    row: str
+    kind: str
+    part: Role
+    seed: int
+    digest: str | None
+    reason: str | None = None
+    note: str = ""
+
+
+@dataclass
+class Plan:
+    """A matrix written out.
+
+    Args:
+        matrix: as asked for.
+        cells: by digest, each after the cell that trains its teacher.
+        places: of the table.
+    """
+
+    matrix: Matrix
+    cells: dict[str, Cell] = field(default_factory=dict)
+    places: list[Planned] = field(default_factory=list)
+
+
+def expand(matrix: Matrix, prepared: Callable[[Spec], Prepared]) -> Plan:
+    """Write a matrix out.
+
+    Args:
+        matrix: what is to be run.
+        prepared: gives a dataset's windows.
+
+    Raises:
+        KdbenchError: if a name, setting or role is unknown, or a row stands twice.
+    """
+    if matrix.protocol not in PROTOCOLS:
+        raise KdbenchError(nearest("protocols", matrix.protocol, PROTOCOLS))
+    rows = [_ClosedRow(row) for row in matrix.methods if row.method != TEACHER_METHOD or row.label]
+    # A row that only says what is there anyway, the student alone, is no row of its own.
+    names = [row.name for row in rows]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise KdbenchError(f"the row {min(twice)!r} stands twice; give each a label of its own")
+    for spec in {str(s): s for pair in matrix.pairs for s in pair}.values():
+        NETWORKS.close(spec)
+    for spec in matrix.datasets:
+        DATASETS.close(spec)
+    plan = Plan(matrix)
+    for dataset in matrix.datasets:
+        data = prepared(dataset)
+        for teacher, student in matrix.pairs:
+            _expand_block(plan, dataset, data, teacher, student, rows)
+    return plan
+
+
+class _ClosedRow:
+    """A row of a matrix with its settings written out."""
+
+    def __init__(self, row: MethodRow) -> None:
+        settings = dict(row.method.settings)
+        self.cls: type[Method] = METHODS.get(row.method.name)
+        role, preset = settings.pop("role", self.cls.roles[0]), settings.pop("preset", None)
+        if role not in self.cls.roles:
+            raise KdbenchError(nearest(f"roles of {row.method.name}", str(role), self.cls.roles))
+        if preset is not None and preset not in self.cls.presets:
+            raise KdbenchError(nearest(f"presets of {row.method.name}", str(preset), self.cls.presets))
+        self.role: TeacherRole = role
+        start = self.cls.presets[str(preset)] if preset is not None else {}
+        self.part = METHODS.close(Spec(row.method.name, {**start, **settings}))
+        short = METHODS.short(Spec(row.method.name, settings))
+        said = {} if preset is None else {"preset": str(preset)}
+        if role != self.cls.roles[0]:
+            said["role"] = str(role)
+        self.name = row.label or str(Spec(short.name, {**said, **short.settings}))
+
+    def reason_against(self, setup: Setup) -> str | None:
+        """Why the method cannot be used here, or None."""
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self.cls(setup, **dict(self.part.settings))
+        except NotApplicable as error:
+            return str(error)
+        return None
+
+
+def _expand_block(
+    plan: Plan, dataset: Spec, data: Prepared, teacher: Spec, student: Spec, rows: list[_ClosedRow]
+) -> None:
+    matrix = plan.matrix
+    block = (str(DATASETS.short(dataset)), f"{NETWORKS.short(teacher)}:{NETWORKS.short(student)}")
+    parts = {"teacher": NETWORKS.close(teacher), "student": NETWORKS.close(student)}
+    shapes: dict[str, Shapes] = {}
+    impossible: dict[str, str] = {}
+    for side, part in parts.items():
+        try:
+            shapes[side] = network_shapes(part, data)
+        except ValueError as error:
+            impossible[side] = f"{part.name}: {error}"
+    alone = Cell(
+        dataset=DATASETS.close(dataset),
+        data=data.digest,
+        protocol=matrix.protocol,
+        fold=0,
+        method=METHODS.close(TEACHER_METHOD),
+        role="absent",
+        student=parts["student"],
+        teacher=None,
+        teacher_cell=None,
+        seed=0,
+        recipe=matrix.recipe,
+    )
+    labels = torch.from_numpy(data.windows.y[~data.windows.test])
+
+    def place(
+        name: str, kind: str, part: Role, make: Callable[[int], Cell], reason: str | None, note: str = ""
+    ) -> None:
+        for seed in matrix.seeds:
+            digest = None
+            if reason is None:
+                cell = make(seed)
+                digest = cell.digest
+                plan.cells.setdefault(digest, cell)
+            plan.places.append(Planned(*block, name, kind, part, seed, digest, reason, note))
+
+    @cache
+    def teacher_alone(seed: int) -> Cell:
+        return replace(alone, student=parts["teacher"], seed=seed)
+
+    place("teacher alone", "reference", "teacher", teacher_alone, impossible.get("teacher"))
+    place("student alone", "reference", "student", lambda seed: replace(alone, seed=seed), impossible.get("student"))
+    for row in rows:
+        reason = next(iter(impossible.values()), None)
+        if reason is None:
+            taught = None if row.role == "absent" else shapes["teacher"]
+            reason = row.reason_against(
+                Setup(shapes["student"].classes, labels, shapes["student"], role=row.role, teacher=taught)
+            )
+
+        def make(seed: int, row: _ClosedRow = row) -> Cell:
+            trained_before = row.role in ("frozen", "tuned")
+            return replace(
+                alone,
+                method=row.part,
+                role=row.role,
+                teacher=None if row.role == "absent" else parts["teacher"],
+                teacher_cell=teacher_alone(seed).digest if trained_before else None,
+                seed=seed,
+            )
+
+        place(row.name, row.cls.kind, "method", make, reason, row.cls.note)
+
+
+_shapes: dict[tuple[Part, int, int, int], Shapes] = {}
+
+
+def network_shapes(part: Part, data: Prepared) -> Shapes:
+    """Sizes of a network's outputs on a dataset's windows.
+
+    Raises:
+        ValueError: if the network cannot take such windows.
+    """
+    about = data.description
+    key = (part, len(about.channels), about.length, len(about.classes))
+    if key not in _shapes:
+        with torch.random.fork_rng(devices=[]):
+            _shapes[key] = probe(build_network(part, data), len(about.channels), about.length)
+    return _shapes[key]
+
+
+def build_network(part: Part, data: Prepared) -> Backbone:
+    """A network for a dataset's windows, initialised from torch's random stream as it stands."""
+    about = data.description
+    return NETWORKS.get(part.name)(len(about.channels), about.length, len(about.classes), **dict(part.settings))

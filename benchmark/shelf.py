@@ -1,0 +1,111 @@
+"""What `kdbench list` and `kdbench show` say."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from kdbench.architectures import Choice
+from kdbench.catalog import DATASETS, METHODS, NETWORKS, Setting
+from kdbench.data import PROTOCOLS
+from kdbench.errors import KdbenchError, nearest
+from kdbench.spec import RECIPES, Matrix, shipped_matrices, show_value
+
+
+def listing(kind: str | None) -> str:
+    """A table of one kind of thing, or of every kind.
+
+    Raises:
+        KdbenchError: if there is no such kind.
+    """
+    kinds: dict[str, Callable[[], list[list[str]]]] = {
+        "methods": _methods,
+        "networks": lambda: [[name, _summary(NETWORKS.get(name))] for name in NETWORKS.names()],
+        "datasets": lambda: [[name, _summary(DATASETS.get(name))] for name in DATASETS.names()],
+        "matrices": lambda: [[name, Matrix.load(name).description] for name in shipped_matrices()],
+        "recipes": lambda: [[r.name, f"{r.epochs} epochs, batch {r.batch_size}", r.note] for r in RECIPES.values()],
+        "protocols": lambda: [[name, meaning] for name, meaning in PROTOCOLS.items()],
+    }
+    if kind is not None and kind not in kinds:
+        raise KdbenchError(nearest("kinds of things to list", kind, kinds))
+    wanted = list(kinds) if kind is None else [kind]
+    parts = []
+    for each in wanted:
+        rows = kinds[each]()
+        head = [] if kind is not None else [f"{each}:"]
+        parts.append("\n".join(head + _aligned(rows)))
+    return "\n\n".join(parts)
+
+
+def page(name: str) -> str:
+    """Everything about a method, network, dataset, matrix, recipe or protocol of that name.
+
+    Raises:
+        KdbenchError: if there is none.
+    """
+    parts = []
+    for kind, catalog in (("method", METHODS), ("network", NETWORKS), ("dataset", DATASETS)):
+        if name in catalog.names():
+            cls = catalog.get(name)
+            lines = [f"{name} ({kind})", "", inspect.getdoc(cls) or ""]
+            if kind == "method":
+                method = METHODS.get(name)
+                lines += ["", f"kind: {method.kind}; roles of the teacher: {', '.join(method.roles)}"]
+                lines += [f"preset {preset}: {dict(settings)}" for preset, settings in method.presets.items()]
+            rows = [_setting(setting) for setting in catalog.schema(name).values()]
+            lines += ["", "settings:" if rows else "settings: none", *("  " + line for line in _aligned(rows))]
+            parts.append("\n".join(lines))
+    if name in shipped_matrices():
+        matrix = Matrix.load(name)
+        rows = [[key, ", ".join(value) if isinstance(value, list) else str(value)] for key, value in _outline(matrix)]
+        parts.append("\n".join([f"{name} (matrix)", "", matrix.description, "", *_aligned(rows)]))
+    if name in RECIPES:
+        rows = [[key, str(value)] for key, value in vars(RECIPES[name]).items() if key != "name"]
+        parts.append("\n".join([f"{name} (recipe)", "", *_aligned(rows)]))
+    if name in PROTOCOLS:
+        parts.append(f"{name} (protocol)\n\n{PROTOCOLS[name]}")
+    if not parts:
+        names = [*METHODS.names(), *NETWORKS.names(), *DATASETS.names(), *shipped_matrices(), *RECIPES, *PROTOCOLS]
+        raise KdbenchError(nearest("anything that kdbench knows", name, dict.fromkeys(names)))
+    return "\n\n\n".join(parts)
+
+
+def _methods() -> list[list[str]]:
+    rows = []
+    for name in METHODS.names():
+        cls = METHODS.get(name)
+        rows.append([name, cls.kind, "/".join(cls.roles), _summary(cls)])
+    return sorted(rows, key=lambda row: (row[1], row[0]))
+
+
+def _summary(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").split("\n", 1)[0].rstrip(".")
+
+
+def _setting(setting: Setting) -> list[str]:
+    legal = "" if setting.legal is None else str(setting.legal)
+    search = "" if setting.legal is None or setting.legal.search is None else "search "
+    if search and isinstance(setting.legal, Choice):
+        search += "{" + ", ".join(map(str, setting.legal.search or ())) + "}"
+    elif search and setting.legal is not None:
+        low, high = setting.legal.search  # type: ignore[misc]
+        search += f"[{low:g}, {high:g}]" + (" log" if getattr(setting.legal, "log", False) else "")
+    return [setting.name, setting.type.__name__, show_value(setting.default), legal, search]
+
+
+def _outline(matrix: Matrix) -> list[tuple[str, object]]:
+    return [
+        ("datasets", list(map(str, matrix.datasets))),
+        ("pairs", [f"{teacher}:{student}" for teacher, student in matrix.pairs]),
+        ("methods", [row.name for row in matrix.methods]),
+        ("seeds", list(map(str, matrix.seeds))),
+        ("protocol", matrix.protocol),
+        ("recipe", matrix.recipe.name),
+    ]
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

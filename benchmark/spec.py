@@ -1,0 +1,406 @@
+"""What is to be run: recipes, cells and matrices, written out in full and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from kdbench.errors import KdbenchError, nearest
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name with settings, as people write it: ``resnet_lstman(width=0.25)``."""
+
+    name: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Read ``name`` or ``name(key=value, key=value)``.
+
+        Raises:
+            KdbenchError: if the text has another form.
+        """
+        match = re.fullmatch(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", text, flags=re.DOTALL)
+        if not match:
+            raise KdbenchError(f"{text!r} is not of the form name or name(key=value, ...)")
+        settings: dict[str, Value] = {}
+        for part in filter(None, (p.strip() for p in (match[2] or "").split(","))):
+            key, equals, value = (p.strip() for p in part.partition("="))
+            if not equals or not key or not value:
+                raise KdbenchError(f"{part!r} in {text!r} is not of the form key=value")
+            if key in settings:
+                raise KdbenchError(f"{key!r} stands twice in {text!r}")
+            settings[key] = parse_value(value)
+        return cls(match[1], settings)
+
+    def __str__(self) -> str:
+        if not self.settings:
+            return self.name
+        return f"{self.name}({', '.join(f'{k}={show_value(v)}' for k, v in self.settings.items())})"
+
+
+def parse_value(text: str) -> Value:
+    """Read a setting as TOML would: true, 3, 0.5, 1e-3, or else a string."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            pass
+    return text.strip("\"'")
+
+
+def show_value(value: Value) -> str:
+    """A setting as `parse_value` reads it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How networks are trained, the same for every method.
+
+    Args:
+        name: what tables call it; settings changed on the command line are added to it.
+        epochs: passes over the training set.
+        batch_size: windows in a batch; a smaller remainder is dropped where a full batch exists.
+        learning_rate: Adam's first learning rate; it falls along a cosine.
+        final_learning_rate: what it falls to.
+        weight_decay: Adam's L2 term.
+        note: what a table must say about it.
+    """
+
+    name: str = "har"
+    epochs: int = 120
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5
+    weight_decay: float = 5e-4
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        limits = {
+            "epochs": (1, 100_000),
+            "batch_size": (2, 1_000_000),
+            "learning_rate": (1e-9, 100),
+            "final_learning_rate": (0, 100),
+            "weight_decay": (0, 100),
+        }
+        for key, (low, high) in limits.items():
+            value, whole = getattr(self, key), key in ("epochs", "batch_size")
+            wanted = "a whole number" if whole else "a number"
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                raise KdbenchError(f"recipe: {key}={value!r} is not {wanted}")
+            if not low <= value <= high:
+                raise KdbenchError(f"recipe: {key}={value} is outside [{low:g}, {high:g}]")
+            if not whole:
+                object.__setattr__(self, key, float(value))  # 1 and 1.0 are one recipe
+
+    def changed(self, settings: Mapping[str, Value]) -> Recipe:
+        """The recipe with other settings, under a name that says so."""
+        known = [f.name for f in fields(self) if f.name not in ("name", "note")]
+        for key in settings:
+            if key not in known:
+                raise KdbenchError(nearest("settings of a recipe", key, known))
+        different = {k: v for k, v in settings.items() if v != getattr(self, k)}
+        if not different:
+            return self
+        name = str(Spec(self.name, different))
+        return replace(self, **{**different, "name": name})  # type: ignore[arg-type]
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(),
+        Recipe(name="cpu", epochs=40),
+        Recipe(name="quick", epochs=3, note="a first look, not for publication"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A dataset, network or method with every setting written out and its version."""
+
+    name: str
+    settings: tuple[tuple[str, Value], ...]
+    version: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training run, written out in full: what its numbers depend on and nothing else.
+
+    Args:
+        dataset: whose windows.
+        data: digest of the parsed windows.
+        protocol: how people are divided.
+        fold: which division, where the protocol has several.
+        method: how the student learns.
+        role: what the teacher is to it.
+        student: the network that is deployed.
+        teacher: the other network; None where the role is absent.
+        teacher_cell: digest of the cell that trained the teacher; None where it starts from scratch or there is none.
+        seed: what the run's random streams are derived from.
+        recipe: how long and how fast it learns.
+    """
+
+    dataset: Part
+    data: str
+    protocol: str
+    fold: int
+    method: Part
+    role: str
+    student: Part
+    teacher: Part | None
+    teacher_cell: str | None
+    seed: int
+    recipe: Recipe
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The cell as JSON has it: lists for tuples, settings as an object."""
+
+        def part(p: Part | None) -> dict[str, Any] | None:
+            return None if p is None else {"name": p.name, "settings": dict(p.settings), "version": p.version}
+
+        shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        parts = {key: part(shown[key]) for key in ("dataset", "method", "student", "teacher")}
+        return {**shown, **parts, "recipe": dict(vars(self.recipe))}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the canonical JSON; the name of the run's folder."""
+        text = json.dumps(self.plain, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def __str__(self) -> str:
+        taught, role = (f"{self.teacher.name}:", f" {self.role}") if self.teacher else ("", "")
+        return f"{self.dataset.name} {taught}{self.student.name} {self.method.name}{role} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A method as a matrix lists it; several rows may be one method with other settings.
+
+    Args:
+        method: name and settings; ``role`` and ``preset`` may stand among them.
+        label: what the table calls the row; by default the method as written.
+    """
+
+    method: Spec
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.label or str(self.method)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Datasets x teacher-student pairs x methods x seeds, under one protocol and one recipe.
+
+    The teacher and the student alone are always part of it: every gain is measured from the student alone.
+
+    Args:
+        name: what the table is called.
+        datasets: datasets with settings.
+        pairs: (teacher, student) networks with settings.
+        methods: the rows.
+        seeds: one run of everything for each.
+        protocol: how people are divided.
+        recipe: how networks are trained.
+        fallback: dataset to run on, loudly, where a dataset of the matrix cannot be had and the user named none.
+        description: what it is for, one line.
+    """
+
+    name: str
+    datasets: tuple[Spec, ...]
+    pairs: tuple[tuple[Spec, Spec], ...]
+    methods: tuple[MethodRow, ...]
+    seeds: tuple[int, ...]
+    protocol: str = "subject-v1"
+    recipe: Recipe = RECIPES["har"]
+    fallback: Spec | None = None
+    description: str = ""
+
+    @classmethod
+    def load(cls, source: str) -> Matrix:
+        """Read a matrix by the name of a shipped one or by the path of a TOML file.
+
+        Raises:
+            KdbenchError: if there is none, or it is not a valid matrix.
+        """
+        if source in shipped_matrices():
+            text = files("kdbench").joinpath("matrices", f"{source}.toml").read_text(encoding="utf-8")
+            return cls.from_toml(text, source, source)
+        path = Path(source)
+        if not path.is_file():
+            raise KdbenchError(nearest("shipped matrices, nor such a file", source, shipped_matrices()))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise KdbenchError(f"cannot read {path}: {error}") from None
+        return cls.from_toml(text, path.stem, str(path))
+
+    @classmethod
+    def from_toml(cls, text: str, name: str, where: str) -> Matrix:
+        """Read a matrix from TOML text; ``name`` is used where the text gives none, ``where`` in error messages."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise KdbenchError(f"{where}: not valid TOML: {error}") from None
+        try:
+            return cls.from_plain({"name": name, **table})
+        except KdbenchError as error:
+            raise KdbenchError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_plain(cls, table: Mapping[str, Any]) -> Matrix:
+        """Read a matrix from plain data, the form of a TOML file or of `plain`.
+
+        Raises:
+            KdbenchError: if a key is unknown or missing, or a value has the wrong form.
+        """
+        known = ["name", "description", "datasets", "pairs", "methods", "method"]
+        known += ["seeds", "protocol", "recipe", "fallback"]
+        for key in table:
+            if key not in known:
+                raise KdbenchError(nearest("keys of a matrix", key, known))
+        for key in ("datasets", "pairs"):
+            if not table.get(key):
+                raise KdbenchError(f"{key!r} is missing or empty")
+        rows = [MethodRow(Spec.parse(text)) for text in _strings(table, "methods")]
+        for row in table.get("method", []):
+            rows.append(_method_row(row))
+        fallback = table.get("fallback")
+        return cls(
+            name=_string(table, "name"),
+            datasets=tuple(Spec.parse(text) for text in _strings(table, "datasets")),
+            pairs=tuple(parse_pair(text) for text in _strings(table, "pairs")),
+            methods=tuple(rows),
+            seeds=parse_seeds(table.get("seeds", 1)),
+            protocol=_string(table, "protocol", "subject-v1"),
+            recipe=parse_recipe(table.get("recipe", "har")),
+            fallback=None if fallback is None else Spec.parse(_string(table, "fallback")),
+            description=_string(table, "description", ""),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """The matrix as `from_plain` reads it."""
+        table: dict[str, Any] = {
+            "name": self.name,
+            "description": self.description,
+            "datasets": [str(dataset) for dataset in self.datasets],
+            "pairs": [f"{teacher}:{student}" for teacher, student in self.pairs],
+            "seeds": list(self.seeds),
+            "protocol": self.protocol,
+            "recipe": asdict(self.recipe),
+            "method": [
+                {"name": row.method.name, "label": row.label, "settings": dict(row.method.settings)}
+                for row in self.methods
+            ],
+        }
+        if self.fallback:
+            table["fallback"] = str(self.fallback)
+        return table
+
+
+def shipped_matrices() -> list[str]:
+    """Names of the matrices that come with kdbench."""
+    folder = files("kdbench").joinpath("matrices")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def parse_pair(text: str) -> tuple[Spec, Spec]:
+    """Read ``teacher:student``, each with or without settings."""
+    teacher, colon, student = text.partition(":")
+    if not colon or ":" in student:
+        raise KdbenchError(f"pair {text!r} is not of the form teacher:student, as in resnet_lstman:mlp")
+    return Spec.parse(teacher), Spec.parse(student)
+
+
+def parse_seeds(given: object) -> tuple[int, ...]:
+    """Read seeds: ``5`` is 0 to 4, ``0-4`` likewise, ``0,3`` those two, a list as it is.
+
+    Raises:
+        KdbenchError: if the text has another form, repeats a seed or names none.
+    """
+    if isinstance(given, list) and given and all(isinstance(s, int) and not isinstance(s, bool) for s in given):
+        seeds = list(given)
+    elif isinstance(given, int) and not isinstance(given, bool):
+        seeds = list(range(given))
+    elif isinstance(given, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*", given)):
+        seeds = list(range(min(int(match[1]), 1_000_001)))
+    elif isinstance(given, str) and re.fullmatch(r"\s*\d{1,9}(-\d{1,9})?(\s*,\s*\d{1,9}(-\d{1,9})?)*\s*,?\s*", given):
+        seeds = []
+        for part in filter(None, (p.strip() for p in given.split(","))):
+            low, _, high = part.partition("-")
+            seeds += range(int(low), min(int(high or low), int(low) + 1_000_000) + 1)
+    else:
+        raise KdbenchError(f"seeds {given!r} are not of the form 5 (0 to 4), 0-4 or 0,3")
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or len(seeds) > 1_000_000:
+        raise KdbenchError(f"seeds {given!r} name no seed, one twice, a negative one or over a million")
+    return tuple(seeds)
+
+
+def parse_recipe(given: object) -> Recipe:
+    """Read a recipe: the name of a known one, or a table with the settings of a new one.
+
+    A table may start from a known recipe: ``{ name = "short", base = "har", epochs = 10 }``.
+    """
+    if isinstance(given, str):
+        if given not in RECIPES:
+            raise KdbenchError(nearest("recipes", given, RECIPES))
+        return RECIPES[given]
+    if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+        raise KdbenchError("recipe is neither a name nor a table with a name")
+    settings = dict(given)
+    base = parse_recipe(settings.pop("base", "har"))
+    name, note = str(settings.pop("name")), str(settings.pop("note", ""))
+    recipe = replace(base.changed(settings), name=name, note=note)
+    if name in RECIPES and recipe != RECIPES[name]:
+        raise KdbenchError(f"the recipe name {name!r} is taken; give changed settings a name of their own")
+    return recipe
+
+
+def _method_row(row: object) -> MethodRow:
+    if not isinstance(row, Mapping) or "name" not in row:
+        raise KdbenchError("a [[method]] needs a name")
+    known = ["name", "label", "role", "preset", "settings"]
+    for key in row:
+        if key not in known:
+            raise KdbenchError(nearest("keys of a [[method]]", key, known))
+    spec = Spec.parse(_string(row, "name"))
+    settings = row.get("settings", {})
+    if not isinstance(settings, Mapping):
+        raise KdbenchError(f"settings of method {spec.name!r} are not a table")
+    reserved = {key: row[key] for key in ("role", "preset") if key in row}
+    return MethodRow(Spec(spec.name, {**spec.settings, **reserved, **settings}), _string(row, "label", ""))
+
+
+def _string(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = table.get(key, default)
+    if not isinstance(value, str):
+        raise KdbenchError(f"{key!r} is {value!r}, wanted a text")
+    return value
+
+
+def _strings(table: Mapping[str, Any], key: str) -> list[str]:
+    values = table.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise KdbenchError(f"{key!r} is {values!r}, wanted a list of texts")
+    return values

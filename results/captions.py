@@ -1,0 +1,91 @@
+"""The generated caption of a table: under which conditions its numbers hold."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from kdbench.results.metrics import LOWER_IS_BETTER, title
+from kdbench.results.record import Record
+from kdbench.results.table import Entry, Table
+
+WORSE = "↓"
+STALE = "†"
+
+
+def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
+    """One paragraph on what the table shows, from the records themselves; ``version`` is that of kdbench."""
+    records = {entry.record.digest: entry.record for entry in entries if entry.record}
+    parts = [
+        _metric(table),
+        *_conditions(table),
+        _seeds(table),
+        "hyper-parameters: published defaults, no search",
+        _runs(records.values()),
+        f"kdbench {version}",
+    ]
+    sentences = ["; ".join(parts), *_legend(table), *_notes(entries), *_mixtures(records.values())]
+    return " ".join(f"{sentence}." for sentence in sentences)
+
+
+def _metric(table: Table) -> str:
+    datasets = ", ".join(dict.fromkeys(block.dataset for block in table.blocks))
+    lower = " (lower is better)" if table.metric in LOWER_IS_BETTER else ""
+    name = title(table.metric)
+    return f"{name[0].upper()}{name[1:]}{lower} in percent on {datasets}"
+
+
+def _conditions(table: Table) -> list[str]:
+    conditions = table.conditions
+    if conditions is None:
+        return ["no runs yet"]
+    note = f" ({conditions.note})" if conditions.note else ""
+    return [f"{conditions.side} split", f"protocol {conditions.protocol}", f"recipe {conditions.recipe}{note}"]
+
+
+def _seeds(table: Table) -> str:
+    if len(table.seeds) == 1:
+        return f"seed {table.seeds[0]}, so no spread"
+    return f"seeds {', '.join(map(str, table.seeds))}; mean ± standard deviation over seeds (n - 1)"
+
+
+def _runs(records: Iterable[Record]) -> str:
+    statuses = Counter(record.status for record in records)
+    failed = f" ({statuses['failed']} failed)" if statuses["failed"] else ""
+    total = statuses.total()
+    return f"{total} run{'' if total == 1 else 's'}{failed}"
+
+
+def _legend(table: Table) -> list[str]:
+    scores = [score for row in table.rows for score in row.scores]
+    shown = [score for score in scores if score.complete]
+    points = "in points, above 0 is better"
+    marks = [
+        (any(score.gain is not None for score in shown), f"Gain: mean seed-matched difference to student alone {points}"),
+        (_placed(table, "best"), "bold: best method"),
+        (_placed(table, "second"), "underlined: second-best method"),
+        (any(score.worse_than_student for score in shown), f"{WORSE} worse than student alone"),
+        (any(score.stale for score in shown), f"{STALE} stale: the source changed since the run"),
+    ]
+    used = [text for holds, text in marks if holds]
+    return ["; ".join(used)] if used else []
+
+
+def _placed(table: Table, place: str) -> bool:
+    return any(score.place == place for row in table.rows for score in row.scores)
+
+
+def _notes(entries: Iterable[Entry]) -> list[str]:
+    return list(dict.fromkeys(f"{entry.row}: {entry.note}" for entry in entries if entry.note))
+
+
+def _mixtures(records: Iterable[Record]) -> list[str]:
+    """Warnings where records come from several devices or torch versions."""
+    listed = list(records)
+    warnings = []
+    for what, found in (
+        ("devices", Counter(record.device for record in listed)),
+        ("torch versions", Counter(record.versions.get("torch", "unknown") for record in listed)),
+    ):
+        if len(found) > 1:
+            counts = ", ".join(f"{name}: {count}" for name, count in sorted(found.items()))
+            warnings.append(f"Warning: runs of several {what} are mixed ({counts})")
+    return warnings

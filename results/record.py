@@ -1,0 +1,155 @@
+"""The result of one training run as plain data, and its JSON form."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One training run's result; explains itself without the code that made it.
+
+    Values are JSON data (strings, numbers, lists, dicts with string keys), so that ``from_json(to_json())`` gives an
+    equal record; tuples are already lists. Building one raises ``ValueError`` where a field has the wrong type, a done
+    run lacks the student's metrics, or a failed run lacks a reason.
+    """
+
+    schema: int
+    """Version of this layout, always ``SCHEMA``."""
+    digest: str
+    """Digest of the cell."""
+    cell: dict[str, Any]
+    """The written-out cell."""
+    kind: str
+    """Kind of method: reference, logit, feature, relation, contrastive, mutual, self, ..."""
+    status: Literal["done", "failed"]
+    reason: str | None
+    """Why the run failed; None where it did not."""
+    side: str
+    """The split the metrics are of: "test" or "validation"."""
+    metrics: dict[str, dict[str, Any]]
+    """Output of ``metrics.score`` under "student" and, where the teacher trained too, "teacher"."""
+    facts: dict[str, float]
+    """What the method reports about itself; NaN where the value was not finite when written."""
+    costs: dict[str, float]
+    """Parameter counts and other costs; NaN as in ``facts``."""
+    warnings: list[str]
+    seconds: float
+    """Wall-clock duration of the run."""
+    peak_memory: int
+    """Peak memory in bytes."""
+    device: str
+    versions: dict[str, str]
+    """Library versions by distribution name."""
+    sources: dict[str, str]
+    """Hashes of the sources that the run depended on."""
+    commit: str | None
+    finished: str
+    """Time of completion, ISO 8601."""
+
+    def __post_init__(self) -> None:
+        if not _is_int(self.schema) or self.schema != SCHEMA:
+            raise ValueError(f"record: schema {self.schema!r} came, schema {SCHEMA} is wanted")
+        for name, (wanted, holds) in _WANTED.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise ValueError(f"record: {name}={_short(value)} came, {wanted} is wanted")
+        if self.status == "done" and "student" not in self.metrics:
+            raise ValueError(f"record: metrics of {sorted(self.metrics)} came, a done run wants those of 'student'")
+        if self.status == "failed" and not self.reason:
+            raise ValueError("record: a failed run came without a reason")
+
+    def to_json(self) -> str:
+        """JSON text: fields in their declared order, nested keys sorted, NaN and infinities as null.
+
+        Raises ``TypeError`` on a value that is not JSON data, such as a tensor.
+        """
+        return json.dumps({f.name: _plain(getattr(self, f.name)) for f in fields(self)}, indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """The record that ``to_json`` wrote; a null among facts, costs and seconds reads as NaN.
+
+        Raises ``ValueError`` on text that is no JSON object, another schema, missing or unknown fields, wrong types.
+        """
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"record: {_short(text)} came, JSON is wanted ({error})") from error
+        if not isinstance(content, dict):
+            raise ValueError(f"record: {_short(content)} came, a JSON object is wanted")
+        if content.get("schema") != SCHEMA:
+            raise ValueError(f"record: schema {content.get('schema')!r} came, schema {SCHEMA} is wanted")
+        names = {f.name for f in fields(cls)}
+        if content.keys() != names:
+            missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)
+            raise ValueError(f"record: fields missing: {missing}, unknown: {unknown}; wanted: {sorted(names)}")
+        for name in ("facts", "costs"):
+            if isinstance(content[name], dict):
+                content[name] = {key: _number(value) for key, value in content[name].items()}
+        content["seconds"] = _number(content["seconds"])
+        return cls(**content)
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or _is_int(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _maps(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(_is_text(k) and holds(v) for k, v in value.items())
+
+
+_TEXT = ("text", _is_text)
+_TEXT_OR_NONE = ("text or nothing", lambda value: value is None or _is_text(value))
+_NUMBERS = ("an object of numbers", _maps(_is_number))
+_TEXTS = ("an object of texts", _maps(_is_text))
+_WANTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "digest": _TEXT,
+    "cell": ("an object", _maps(lambda _: True)),
+    "kind": _TEXT,
+    "status": ("'done' or 'failed'", lambda value: value in ("done", "failed")),
+    "reason": _TEXT_OR_NONE,
+    "side": ("'test' or 'validation'", lambda value: value in ("test", "validation")),
+    "metrics": ("an object of objects", _maps(_maps(lambda _: True))),
+    "facts": _NUMBERS,
+    "costs": _NUMBERS,
+    "warnings": ("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
+    "seconds": ("a number", _is_number),
+    "peak_memory": ("a whole number", _is_int),
+    "device": _TEXT,
+    "versions": _TEXTS,
+    "sources": _TEXTS,
+    "commit": _TEXT_OR_NONE,
+    "finished": _TEXT,
+}

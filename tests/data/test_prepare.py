@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kdbench.data import Channel, Dataset, Description, Source, Windows, prepare
+from kdbench.data.synthetic import Synthetic
+from kdbench.data.uci_har import UciHar
+from kdbench.errors import DataUnavailable, KdbenchError, MachineError
+
+Pack = Callable[[Mapping[str, bytes]], bytes]
+Served = tuple[str, dict[str, bytes], list[str]]
+
+
+def entries(cache: Path) -> list[Path]:
+    return sorted(path for path in (cache / "data").iterdir() if path.is_dir())
+
+
+def test_a_second_preparation_needs_no_archive(tmp_path: Path, data_folder: Path, stand_in: UciHar) -> None:
+    first = prepare(stand_in, data_dir=data_folder, cache=tmp_path / "cache", download=False)
+    shutil.rmtree(data_folder)
+    second = prepare(stand_in, data_dir=None, cache=tmp_path / "cache", download=False)
+    assert second.digest == first.digest == second.windows.digest()
+    assert second.description == stand_in.description
+
+
+def test_signals_are_mapped_read_only(tmp_path: Path) -> None:
+    x = prepare(Synthetic(people=3, windows=1, length=8), data_dir=None, cache=tmp_path).windows.x
+    assert isinstance(x, np.memmap)
+    assert not x.flags.writeable
+
+
+def test_every_form_of_the_archive_gives_the_same_windows(
+    tmp_path: Path, data_folder: Path, stand_in: UciHar, uci_members: dict[str, bytes], uci_zip: bytes, zipped: Pack
+) -> None:
+    unpacked, outer, outer_unpacked = tmp_path / "unpacked", tmp_path / "outer", tmp_path / "outer_unpacked"
+    for name, content in uci_members.items():
+        (unpacked / name).parent.mkdir(parents=True, exist_ok=True)
+        (unpacked / name).write_bytes(content)
+    distributed = {"UCI HAR Dataset.names": b"", "UCI HAR Dataset.zip": uci_zip}
+    outer.mkdir()
+    (outer / "human+activity+recognition+using+smartphones.zip").write_bytes(zipped(distributed))
+    inside = outer_unpacked / "human+activity+recognition+using+smartphones"
+    inside.mkdir(parents=True)
+    (inside / "UCI HAR Dataset.zip").write_bytes(uci_zip)
+    folders = [data_folder, unpacked, unpacked / "UCI HAR Dataset", outer, outer_unpacked, inside]
+    digests = {
+        prepare(stand_in, data_dir=folder, cache=tmp_path / f"cache{number}", download=False).digest
+        for number, folder in enumerate(folders)
+    }
+    assert len(digests) == 1
+
+
+def test_a_dataset_that_is_nowhere_says_what_to_do(tmp_path: Path, stand_in: UciHar) -> None:
+    with pytest.raises(DataUnavailable) as caught:
+        prepare(stand_in, data_dir=None, cache=tmp_path, download=False)
+    for words in ("'UCI HAR Dataset.zip'", "--data-dir FOLDER", "KDBENCH_DATA", "network", "-d synthetic"):
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_the_archive_says_what_was_looked_for_where(tmp_path: Path, stand_in: UciHar) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataUnavailable, match=r"looked for 'UCI HAR Dataset\.zip', 'human") as caught:
+        prepare(stand_in, data_dir=tmp_path / "empty", cache=tmp_path, download=False)
+    assert str(tmp_path / "empty") in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "words"), [("none", "does not exist"), ("file", "is a file")])
+def test_a_data_folder_that_is_none_is_an_error_of_its_own(
+    tmp_path: Path, stand_in: UciHar, name: str, words: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(KdbenchError, match=words) as caught:
+        prepare(stand_in, data_dir=tmp_path / name, cache=tmp_path, download=False)
+    assert not isinstance(caught.value, DataUnavailable)
+
+
+def test_a_bad_archive_caches_nothing(
+    tmp_path: Path, stand_in: UciHar, uci_members: dict[str, bytes], zipped: Pack
+) -> None:
+    wrong = dict(uci_members)
+    wrong["UCI HAR Dataset/test/y_test.txt"] = b"1\n" * 18
+    (tmp_path / "UCI HAR Dataset.zip").write_bytes(zipped(wrong))
+    with pytest.raises(KdbenchError, match=r"y_test\.txt is not the original's"):
+        prepare(stand_in, data_dir=tmp_path, cache=tmp_path / "cache", download=False)
+    assert entries(tmp_path / "cache") == []
+
+
+def flip_a_bit(entry: Path) -> None:
+    content = bytearray((entry / "x.npy").read_bytes())
+    content[-1] ^= 1
+    (entry / "x.npy").write_bytes(content)
+
+
+def cut_short(entry: Path) -> None:
+    os.truncate(entry / "x.npy", 300)
+
+
+def empty_a_file(entry: Path) -> None:
+    os.truncate(entry / "y.npy", 0)
+
+
+def lose_a_file(entry: Path) -> None:
+    (entry / "start.npy").unlink()
+
+
+def garble_meta(entry: Path) -> None:
+    (entry / "meta.json").write_text("{")
+
+
+def strip_meta(entry: Path) -> None:
+    (entry / "meta.json").write_text("[]")
+
+
+def lose_meta_as_if_killed(entry: Path) -> None:
+    (entry / "meta.json").unlink()
+    shutil.copytree(entry, entry.with_name(f"{entry.name}.partial"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip_a_bit, cut_short, empty_a_file, lose_a_file, garble_meta, strip_meta, lose_meta_as_if_killed],
+)
+def test_a_damaged_entry_is_rebuilt(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    dataset = Synthetic(people=3, windows=1, length=8)
+    good = prepare(dataset, data_dir=None, cache=tmp_path).digest
+    damage(entries(tmp_path)[0])
+    again = prepare(dataset, data_dir=None, cache=tmp_path)
+    assert again.digest == again.windows.digest() == good
+    assert len(entries(tmp_path)) == 1
+
+
+def test_other_settings_and_versions_have_entries_of_their_own(tmp_path: Path) -> None:
+    class Newer(Synthetic):
+        version = 2
+
+    for dataset in (Synthetic(people=3, windows=1), Synthetic(people=3, windows=2), Newer(people=3, windows=1)):
+        prepare(dataset, data_dir=None, cache=tmp_path)
+    assert len(entries(tmp_path)) == 3
+
+
+class Own(Dataset):
+    """Windows whose content nobody knows beforehand."""
+
+    name = "own"
+    archives = ("own.zip",)
+    fixed = False
+
+    @property
+    def description(self) -> Description:
+        return Description("own", "", (Channel("acc_x", "g"),), 50.0, 2, ("a",), "", "", "")
+
+    def parse(self, source: Source | None) -> Windows:
+        assert source is not None
+        x = np.frombuffer(source.read("x"), "<f4").reshape(1, 1, 2)
+        zero = np.zeros(1, np.int64)
+        return Windows(x, zero, zero, zero > 0, zero, zero)
+
+
+def test_content_that_is_not_known_beforehand_is_part_of_the_key(tmp_path: Path, zipped: Pack) -> None:
+    for value in (1, 2, 1):
+        (tmp_path / "own.zip").write_bytes(zipped({"x": np.full(2, value, "<f4").tobytes()}))
+        assert prepare(Own(), data_dir=tmp_path, cache=tmp_path).windows.x[0, 0, 0] == value
+    assert len(entries(tmp_path)) == 2
+
+
+def fetched(stand_in: UciHar, *addresses: str) -> UciHar:
+    """The stand-in with other addresses."""
+    made: UciHar = type("Fetched", (type(stand_in),), {"urls": addresses})()
+    return made
+
+
+def test_what_is_not_on_the_machine_is_downloaded_once(
+    tmp_path: Path, stand_in: UciHar, served: Served, uci_zip: bytes, zipped: Pack
+) -> None:
+    address, content, asked = served
+    content["/a.zip"] = zipped({"UCI HAR Dataset.zip": uci_zip})
+    (tmp_path / "empty").mkdir()
+    dataset = fetched(stand_in, f"{address}/a.zip")
+    first = prepare(dataset, data_dir=tmp_path / "empty", cache=tmp_path)
+    shutil.rmtree(tmp_path / "data")
+    second = prepare(dataset, data_dir=None, cache=tmp_path)
+    assert first.digest == second.digest
+    assert asked == ["/a.zip"]
+
+
+def test_a_folder_comes_before_a_download(tmp_path: Path, data_folder: Path, stand_in: UciHar, served: Served) -> None:
+    address, _, asked = served
+    prepare(fetched(stand_in, f"{address}/a.zip"), data_dir=data_folder, cache=tmp_path)
+    assert asked == []
+
+
+def test_a_failed_download_says_what_to_do_and_why(tmp_path: Path, stand_in: UciHar, served: Served) -> None:
+    with pytest.raises(DataUnavailable, match=r"--data-dir FOLDER.*/a\.zip: HTTP 404"):
+        prepare(fetched(stand_in, f"{served[0]}/a.zip"), data_dir=None, cache=tmp_path)
+
+
+def test_a_wrong_download_is_not_kept(tmp_path: Path, stand_in: UciHar, served: Served, zipped: Pack) -> None:
+    address, content, asked = served
+    content["/a.zip"] = zipped({"other.txt": b""})
+    for _ in range(2):
+        with pytest.raises(KdbenchError, match=r"holds no train/y_train\.txt"):
+            prepare(fetched(stand_in, f"{address}/a.zip"), data_dir=None, cache=tmp_path)
+    assert len(asked) == 2
+    assert entries(tmp_path) == []
+
+
+def test_a_user_s_bad_archive_is_left_alone(tmp_path: Path, stand_in: UciHar, zipped: Pack) -> None:
+    archive = tmp_path / "UCI HAR Dataset.zip"
+    archive.write_bytes(zipped({"other.txt": b""}))
+    with pytest.raises(KdbenchError):
+        prepare(stand_in, data_dir=tmp_path, cache=tmp_path / "cache")
+    assert archive.exists()
+
+
+def test_a_full_disk_is_the_machine_s_fault_and_leaves_no_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, array: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    dataset = Synthetic(people=3, windows=1, length=8)
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", full)
+        with pytest.raises(MachineError, match=r"x\.npy.*No space left") as caught:
+            prepare(dataset, data_dir=None, cache=tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not any(path.suffix != ".partial" for path in entries(tmp_path))
+    prepare(dataset, data_dir=None, cache=tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_the_machine_s_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MachineError, match="file"):
+        prepare(Synthetic(people=3, windows=1, length=8), data_dir=None, cache=tmp_path / "file")
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from kdbench.data import Channel, Dataset, Description, Windows, prepare
+
+class Slow(Dataset):
+    name = "slow"
+    @property
+    def description(self):
+        return Description("slow", "", (Channel("x", "g"),), 50.0, 2, ("a",), "", "", "")
+    def parse(self, source):
+        with open(sys.argv[2], "a") as log:
+            log.write("parsed\\n")
+        time.sleep(0.5)
+        zero = np.zeros(1, np.int64)
+        return Windows(np.ones((1, 1, 2), np.float32), zero, zero, zero > 0, zero, zero)
+
+print(prepare(Slow(), data_dir=None, cache=Path(sys.argv[1])).digest)
+"""
+
+
+def test_of_several_processes_at_once_one_works_and_all_get_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "cache"), str(tmp_path / "log")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    digests = {process.communicate(timeout=60)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len(digests) == 1
+    assert (tmp_path / "log").read_text() == "parsed\n"
