@@ -56,7 +56,7 @@ def tabulate(entries: Sequence[Entry], metric: str) -> Table:
 def scalar(record: Record | None, metric: str) -> float | None:
     """The student's value of a metric in 0..1; None where the record has no finite number under that name."""
     value = record.metrics.get("student", {}).get(metric) if record else None
-    return float(value) if _is_scalar(value) and math.isfinite(value) else None
+    return float(value) if value is not None and _is_scalar(value) and math.isfinite(value) else None
 
 
 def check_metric(entries: Iterable[Entry], metric: str) -> None:
@@ -186,17 +186,18 @@ def _placed(rows: Sequence[Row], metric: str) -> tuple[Row, ...]:
         for block in range(len(rows[0].scores))
     ]
     overall = _places((row.average.mean for row in ranked if row.average), metric)
-    placed = []
-    for row in rows:
-        if row.role == "method":
-            scores = tuple(
-                replace(score, place=places.get(score.mean)) if score.complete else score
-                for score, places in zip(row.scores, by_block, strict=True)
-            )
-            average = row.average and replace(row.average, place=overall.get(row.average.mean))
-            row = replace(row, scores=scores, average=average)
-        placed.append(row)
-    return tuple(placed)
+
+    def placed(row: Row) -> Row:
+        if row.role != "method":
+            return row
+        scores = tuple(
+            replace(score, place=places.get(score.mean)) if score.complete else score
+            for score, places in zip(row.scores, by_block, strict=True)
+        )
+        average = row.average and replace(row.average, place=overall.get(row.average.mean))
+        return replace(row, scores=scores, average=average)
+
+    return tuple(map(placed, rows))
 
 
 def _places(means: Iterable[float | None], metric: str) -> dict[float | None, Place]:

@@ -6,6 +6,9 @@ from kdbench.results.metrics import LOWER_IS_BETTER, title
 from kdbench.results.statistics import EXACT_UP_TO, mean, sign_flip, smallest_p
 from kdbench.results.table import Row, Table
 
+ROUNDING = 1e-12
+"""Metrics are fractions: margins within this of zero are rounding."""
+
 
 def answer(table: Table) -> str:
     """One line: the best method, its margins over student alone and the runner-up, and how sure that is.
@@ -30,10 +33,10 @@ def answer(table: Table) -> str:
     tied = [row.label for row, score in complete[1:] if score == top]
     margins = _margins(table, best, student)
     gain = mean(margins)
-    if gain > 0:
+    if gain > ROUNDING:
         first = f"{best.label} is best, {_points(gain)} over student alone{_sureness(margins)}"
     else:
-        by = f"{_points(gain)} against it" if gain < 0 else "level with it"
+        by = f"{_points(gain)} against it" if gain < -ROUNDING else "level with it"
         first = f"no method beats student alone; the best, {best.label}, is {by}{_sureness(margins)}"
     second = ", the only complete method"
     if tied:
@@ -97,4 +100,4 @@ def _sureness(margins: Sequence[float]) -> str:
     n = len(margins)
     if n == 1:
         return ""
-    return f" (won {sum(margin > 0 for margin in margins)} of {n} seeds, p = {sign_flip(margins):.2g})"
+    return f" (won {sum(margin > ROUNDING for margin in margins)} of {n} seeds, p = {sign_flip(margins):.2g})"

@@ -18,7 +18,7 @@ def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
         _metric(table),
         *_conditions(table),
         _seeds(table),
-        "hyper-parameters: published defaults, no search",
+        "hyper-parameters: published defaults where a row does not say otherwise, no search",
         _runs(records.values()),
         f"kdbench {version}",
     ]
@@ -57,9 +57,11 @@ def _runs(records: Iterable[Record]) -> str:
 def _legend(table: Table) -> list[str]:
     scores = [score for row in table.rows for score in row.scores]
     shown = [score for score in scores if score.complete]
-    points = "in points, above 0 is better"
     marks = [
-        (any(score.gain is not None for score in shown), f"Gain: mean seed-matched difference to student alone {points}"),
+        (
+            any(score.gain is not None for score in shown),
+            "Gain: mean seed-matched difference to student alone in points, above 0 is better",
+        ),
         (_placed(table, "best"), "bold: best method"),
         (_placed(table, "second"), "underlined: second-best method"),
         (any(score.worse_than_student for score in shown), f"{WORSE} worse than student alone"),
@@ -74,7 +76,11 @@ def _placed(table: Table, place: str) -> bool:
 
 
 def _notes(entries: Iterable[Entry]) -> list[str]:
-    return list(dict.fromkeys(f"{entry.row}: {entry.note}" for entry in entries if entry.note))
+    rows: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if entry.note:
+            rows.setdefault(entry.note, {})[entry.row] = None
+    return [f"{', '.join(named)}: {note}" for note, named in rows.items()]
 
 
 def _mixtures(records: Iterable[Record]) -> list[str]:

@@ -116,7 +116,7 @@ def _confusion(labels: NDArray[Any], predictions: NDArray[Any], classes: int) ->
 def _f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """F1 of every class, (K,); 0 where the class is in neither labels nor predictions."""
     found = confusion.sum(axis=0) + confusion.sum(axis=1)  # (K,) = 2 TP + FP + FN
-    return 2 * np.diag(confusion) / np.maximum(found, 1)
+    return np.asarray(2 * np.diag(confusion) / np.maximum(found, 1), dtype=np.float64)
 
 
 def _by_person(

@@ -24,7 +24,8 @@ def markdown(table: Table, caption: str) -> str:
         header += [f"{block.dataset}, {block.pair}", "gain"]
     if len(table.blocks) > 1:
         header += ["average", "gain"]
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in (header, *(_line(table, row) for row in table.rows))]
+    plain = [header, *(_line(table, row) for row in table.rows)]
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in plain]
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
     rule = [":" + "-" * (w - 1) if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     padded = [

@@ -1,0 +1,67 @@
+"""Made-up records and entries."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kdbench.results import SCHEMA, Entry, Record
+
+MakeRecord = Callable[..., Record]
+MakeEntry = Callable[..., Entry]
+
+
+@pytest.fixture
+def make_record() -> MakeRecord:
+    def make(**changes: Any) -> Record:
+        plain = Record(
+            schema=SCHEMA,
+            digest="abc",
+            cell={"protocol": "subject-v1", "recipe": {"name": "har", "epochs": 120}, "taps": [1, 2]},
+            kind="logit",
+            status="done",
+            reason=None,
+            side="test",
+            metrics={"student": {"accuracy": 0.5, "class_f1": [0.1, 0.2]}},
+            facts={"beta": 0.25},
+            costs={"parameters": 10.0},
+            warnings=["slow"],
+            seconds=1.5,
+            peak_memory=1024,
+            device="cpu",
+            versions={"torch": "2.13"},
+            sources={"kd": "f00"},
+            commit=None,
+            finished="2026-01-02T03:04:05+00:00",
+        )
+        return replace(plain, **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_entry(make_record: MakeRecord) -> MakeEntry:
+    """``make("kd", seed, value)``: a done entry with that accuracy and macro-F1; other statuses with value None."""
+
+    def make(
+        row: str, seed: int, value: float | None, *, record: dict[str, Any] | None = None, **changes: Any
+    ) -> Entry:
+        role = {"teacher": "teacher", "student alone": "student"}.get(row, "method")
+        block = {"dataset": "uci_har", "pair": "big:small"} | changes
+        digest = f"{block['dataset']}-{block['pair']}-{row}-{seed}"
+        metrics = {"student": {"accuracy": value, "macro_f1": value}}
+        done = None if value is None else make_record(**{"digest": digest, "metrics": metrics} | (record or {}))
+        whole: dict[str, Any] = {
+            "row": row,
+            "seed": seed,
+            "kind": "logit" if role == "method" else "reference",
+            "role": role,
+            "status": "missing" if value is None else "done",
+            "reason": None,
+            "stale": False,
+            "record": done,
+        }
+        return Entry(**whole | block)
+
+    return make

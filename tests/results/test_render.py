@@ -1,0 +1,240 @@
+"""What readers see: Markdown, CSV, captions, reports."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kdbench.results import caption, csv_tidy, csv_wide, markdown, report, tabulate
+
+STUDENT = "student alone"
+Values = dict[str, list[float | None]]
+
+
+def entries_of(make: Any, values: Values, **changes: Any) -> list[Any]:
+    return [make(label, seed, value, **changes) for label, row in values.items() for seed, value in enumerate(row)]
+
+
+def cells(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line[1:-1].split(" | ")] for line in lines]
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def captioned(entries: list[Any], metric: str = "accuracy") -> str:
+    return caption(entries, tabulate(entries, metric), "1.2.3")
+
+
+def test_a_table_reads_well_raw(make_entry: Any) -> None:
+    values: Values = {STUDENT: [0.5, 0.6], "kd": [0.91, 0.922], "at": [0.4, 0.6], "rkd": [0.7, 0.7], "dkd": [0.7, None]}
+    assert markdown(tabulate(entries_of(make_entry, values), "accuracy"), "Caption.") == (
+        "| method        | kind      | uci_har, big:small |  gain |\n"
+        "| :------------ | :-------- | -----------------: | ----: |\n"
+        "| student alone | reference |         55.0 ± 7.1 |     – |\n"
+        "| kd            | logit     |     **91.6 ± 0.8** | +36.6 |\n"
+        "| at            | logit     |      50.0 ± 14.1 ↓ |  -5.0 |\n"
+        "| rkd           | logit     |  <u>70.0 ± 0.0</u> | +15.0 |\n"
+        "| dkd           | logit     |       1 of 2 seeds |     – |\n"
+        "\n"
+        "Caption."
+    )
+
+
+def test_every_line_of_a_table_is_equally_long(make_entry: Any) -> None:
+    values: Values = {STUDENT: [0.5, 0.6], "kd": [0.91, 0.922], "a method with a long name": [0.4, None]}
+    lines = markdown(tabulate(entries_of(make_entry, values, stale=True), "accuracy"), "").splitlines()
+    assert len({len(line) for line in lines if line}) == 1
+
+
+def test_one_seed_shows_no_spread(make_entry: Any) -> None:
+    table = tabulate(entries_of(make_entry, {STUDENT: [0.5], "kd": [0.912]}), "accuracy")
+    assert cells(markdown(table, ""))[-1] == ["kd", "logit", "**91.2**", "+41.2"]
+
+
+def test_stale_and_worse_scores_are_marked(make_entry: Any) -> None:
+    entries = [make_entry(STUDENT, 0, 0.5), make_entry("kd", 0, 0.4, stale=True)]
+    assert cells(markdown(tabulate(entries, "accuracy"), ""))[-1][2:] == ["**40.0** ↓†", "-10.0"]
+
+
+def test_an_incomplete_cell_shows_words_and_no_number(make_entry: Any) -> None:
+    values: Values = {STUDENT: [0.5, 0.5], "kd": [0.9, None]}
+    table = tabulate(entries_of(make_entry, values), "accuracy")
+    assert cells(markdown(table, ""))[-1][2:] == ["1 of 2 seeds", "–"]
+
+
+def test_a_gain_over_fewer_seeds_says_so(make_entry: Any) -> None:
+    table = tabulate(entries_of(make_entry, {STUDENT: [0.5, None], "kd": [0.6, 0.9]}), "accuracy")
+    assert cells(markdown(table, ""))[-1][2:] == ["**75.0 ± 21.2**", "+10.0 (1 of 2 seeds)"]
+
+
+def test_averages_come_with_a_second_block(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {STUDENT: [0.5], "kd": [0.6], "at": [0.4]}, dataset="a")
+    entries += entries_of(make_entry, {STUDENT: [0.7], "kd": [0.6]}, dataset="b")
+    found = cells(markdown(tabulate(entries, "accuracy"), ""))
+    assert found[0] == ["method", "kind", "a, big:small", "gain", "b, big:small", "gain", "average", "gain"]
+    assert found[2][-2:] == ["60.0", "–"]
+    assert found[3] == ["kd", "logit", "**60.0**", "+10.0", "**60.0** ↓", "-10.0", "**60.0**", "+0.0"]
+    assert found[4][-4:] == ["not run", "–", "incomplete", "–"]
+    assert "average" not in markdown(tabulate(entries[:3], "accuracy"), "")
+
+
+def test_a_pipe_in_a_label_does_not_break_the_table(make_entry: Any) -> None:
+    table = tabulate([make_entry("kd|T=4", 0, 0.5)], "accuracy")
+    assert markdown(table, "").splitlines()[2].startswith("| kd\\|T=4 | logit |")
+
+
+def test_tidy_csv_has_one_line_per_entry_in_full_precision(make_entry: Any) -> None:
+    value = 0.1 + 0.2
+    entries = [
+        make_entry("kd", 3, value),
+        make_entry("at", 3, None, status="failed", reason='broke, "badly"\nat once'),
+    ]
+    done, failed = read(csv_tidy(entries, ["accuracy", "agreement"]))
+    assert done == {
+        "dataset": "uci_har",
+        "pair": "big:small",
+        "row": "kd",
+        "kind": "logit",
+        "role": "method",
+        "seed": "3",
+        "status": "done",
+        "reason": "",
+        "stale": "False",
+        "side": "test",
+        "digest": "uci_har-big:small-kd-3",
+        "accuracy": "0.30000000000000004",
+        "agreement": "",
+    }
+    assert (failed["reason"], failed["accuracy"], failed["digest"]) == ('broke, "badly"\nat once', "", "")
+
+
+def test_tidy_csv_refuses_an_unknown_metric(make_entry: Any) -> None:
+    with pytest.raises(ValueError, match="did you mean 'accuracy'"):
+        csv_tidy([make_entry("kd", 0, 0.5)], ["acuracy"])
+
+
+def test_wide_csv_has_one_line_per_metric_and_row(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {STUDENT: [0.1, 0.2], "kd": [0.3, 0.6], "at": [0.3, None]})
+    lines = read(csv_wide([tabulate(entries, metric) for metric in ("macro_f1", "accuracy")]))
+    assert [(line["metric"], line["row"]) for line in lines] == [
+        (metric, row) for metric in ("macro_f1", "accuracy") for row in (STUDENT, "kd", "at")
+    ]
+    block = "uci_har big:small"
+    assert float(lines[1][f"{block} mean"]) == (0.3 + 0.6) / 2
+    assert float(lines[1][f"{block} gain"]) == pytest.approx(0.3)
+    assert float(lines[1][f"{block} std"]) == pytest.approx(0.3 / 2**0.5)
+    assert (lines[1][f"{block} n"], lines[1][f"{block} place"], lines[1][f"{block} state"]) == ("2", "best", "complete")
+    assert (lines[2][f"{block} n"], lines[2][f"{block} state"]) == ("1", "1 of 2 seeds")
+    assert lines[1]["average mean"] == ""
+
+
+def test_wide_csv_has_averages_over_several_blocks(make_entry: Any) -> None:
+    entries = [make_entry("kd", 0, value, dataset=dataset) for dataset, value in (("a", 0.25), ("b", 0.5))]
+    (line,) = read(csv_wide([tabulate(entries, "accuracy")]))
+    assert (line["average mean"], line["average gain"]) == ("0.375", "")
+
+
+def test_wide_csv_wants_tables_of_the_same_blocks(make_entry: Any) -> None:
+    tables = [tabulate([make_entry("kd", 0, 0.5, dataset=dataset)], "accuracy") for dataset in "ab"]
+    for wrong in (tables, []):
+        with pytest.raises(ValueError, match="same blocks"):
+            csv_wide(wrong)
+
+
+def test_a_caption_states_the_conditions(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {STUDENT: [0.5, 0.5], "kd": [0.6, 0.7]})
+    assert captioned(entries).startswith(
+        "Accuracy in percent on uci_har; test split; protocol subject-v1; recipe har; seeds 0, 1; "
+        "mean ± standard deviation over seeds (n - 1); hyper-parameters: published defaults where a row does not say otherwise, no search; 4 runs; "
+        "kdbench 1.2.3. Gain: mean seed-matched difference to student alone in points, above 0 is better; "
+        "bold: best method."
+    )
+
+
+def test_a_caption_states_the_recipes_note(make_entry: Any) -> None:
+    cell = {"protocol": "subject-v1", "recipe": {"name": "quick", "note": "not for publication"}}
+    text = captioned([make_entry("kd", 0, 0.5, record={"cell": cell, "side": "validation"})])
+    assert "validation split; protocol subject-v1; recipe quick (not for publication); seed 0, so no spread;" in text
+
+
+def test_a_caption_counts_a_shared_run_once_and_failed_ones_apart(make_entry: Any, make_record: Any) -> None:
+    shared = [make_entry(STUDENT, 0, 0.5, pair=pair, record={"digest": "same"}) for pair in ("a:s", "b:s")]
+    broken = make_record(digest="other", status="failed", reason="broke")
+    entries = [*shared, make_entry("kd", 0, None, pair="a:s", status="failed", reason="broke")]
+    entries[-1] = replace(entries[-1], record=broken)
+    assert "; 2 runs (1 failed);" in captioned(entries)
+
+
+def test_a_caption_without_runs_says_so(make_entry: Any) -> None:
+    text = captioned([make_entry("kd", 0, None)])
+    assert "no runs yet" in text
+    assert "0 runs" in text
+    assert "Gain" not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "stale", "used"),
+    [
+        ({STUDENT: [0.5], "kd": [0.6]}, False, {"bold"}),
+        ({STUDENT: [0.5], "kd": [0.6], "at": [0.7]}, False, {"bold", "underlined"}),
+        ({STUDENT: [0.5], "kd": [0.4]}, False, {"bold", "↓"}),
+        ({STUDENT: [0.5], "kd": [0.6]}, True, {"bold", "†"}),
+        ({STUDENT: [0.5, 0.5], "kd": [0.4, None]}, False, set()),
+    ],
+)
+def test_the_legend_explains_the_marks_that_are_used(
+    make_entry: Any, values: Values, stale: bool, used: set[str]
+) -> None:
+    text = captioned(entries_of(make_entry, values, stale=stale))
+    assert {mark for mark in ("bold", "underlined", "↓", "†") if mark in text} == used
+
+
+def test_notes_of_rows_are_listed_once(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {"kd": [0.5, 0.5, 0.5]}, note="a reconstruction from the text")
+    assert captioned(entries).count("kd: a reconstruction from the text.") == 1
+
+
+def test_mixed_devices_and_torch_versions_are_warned_of(make_entry: Any) -> None:
+    entries = [make_entry("kd", seed, 0.5, record={"digest": str(seed)}) for seed in range(3)]
+    assert "Warning" not in captioned(entries)
+    entries.append(make_entry("kd", 3, 0.5, record={"device": "cuda", "versions": {"torch": "2.11"}}))
+    assert captioned(entries).endswith(
+        "Warning: runs of several devices are mixed (cpu: 3, cuda: 1). "
+        "Warning: runs of several torch versions are mixed (2.11: 1, 2.13: 3)."
+    )
+
+
+def test_a_caption_says_where_lower_is_better(make_entry: Any) -> None:
+    metrics = {"student": {"calibration_error": 0.1}}
+    text = captioned([make_entry("kd", 0, 0.5, record={"metrics": metrics})], "calibration_error")
+    assert text.startswith("Calibration error (lower is better) in percent on uci_har;")
+
+
+def test_a_report_has_a_table_per_metric_and_ends_with_the_answer(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {STUDENT: [0.5], "kd": [0.6]})
+    text = report(entries, version="1.2.3")
+    assert re.findall(r"^#+ .*", text, re.MULTILINE) == [
+        "# kdbench: knowledge distillation on uci_har",
+        "## Macro-F1",
+        "## Accuracy",
+    ]
+    assert text.count("kdbench 1.2.3") == 2
+    assert text.splitlines()[-1].startswith("Answer (macro-F1): kd is best, +10.0 points")
+    assert text.endswith(".\n")
+
+
+def test_a_report_answers_for_its_first_metric(make_entry: Any) -> None:
+    text = report([make_entry(STUDENT, 0, 0.5), make_entry("kd", 0, 0.6)], ["accuracy"], version="1")
+    assert "macro" not in text
+    assert text.splitlines()[-1].startswith("Answer (accuracy)")
+
+
+def test_a_report_wants_metrics(make_entry: Any) -> None:
+    with pytest.raises(ValueError, match="no metrics"):
+        report([make_entry("kd", 0, 0.5)], [], version="1")
