@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from torch import Tensor, nn
+
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._settings import Range
-from torch import Tensor, nn
 
 
 class MLP(Backbone):

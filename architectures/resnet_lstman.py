@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
+from torch import Tensor, nn
+
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import ResidualBlock, scaled
 from kdbench.architectures._settings import Choice, Range
-from torch import Tensor, nn
 
 
 class _LSTMaN(nn.Module):

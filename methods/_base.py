@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
-from kdbench.architectures import Outputs, Shapes
 from torch import Tensor, nn
+
+from kdbench.architectures import Outputs, Shapes
 
 Role = Literal["frozen", "peer", "tuned", "absent"]
 """What the teacher is to a method.

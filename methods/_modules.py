@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from kdbench.methods._base import ParameterGroup
 from torch import Tensor, nn
+
+from kdbench.methods._base import ParameterGroup
+from kdbench.methods._functional import at_least_float32
 
 
 class StageEnsemble(nn.Module):
@@ -27,8 +29,9 @@ class StageEnsemble(nn.Module):
     def __init__(self, channels: Sequence[int], width: int, how: str) -> None:
         super().__init__()
         self.how = how
-        self.project = nn.ModuleList(nn.Linear(c, width) for c in channels)
-        self.normalise = nn.ModuleList(nn.LayerNorm(width) for _ in channels)
+        read = channels[-1:] if how == "last" else channels  # nothing is added that no merge reads
+        self.project = nn.ModuleList(nn.Linear(c, width) for c in read)
+        self.normalise = nn.ModuleList(nn.LayerNorm(width) for _ in read)
         if how == "softmax":
             self.scores = nn.Parameter(torch.zeros(len(channels)))
         elif how == "gate":
@@ -36,6 +39,7 @@ class StageEnsemble(nn.Module):
 
     def forward(self, vectors: Sequence[Tensor]) -> Tensor:
         """Merge stage vectors, each (B, C_i), into (B, D)."""
+        vectors = [at_least_float32(v) for v in vectors]
         if self.how == "last":
             merged: Tensor = self.normalise[-1](self.project[-1](vectors[-1]))
             return merged

@@ -6,11 +6,12 @@ import warnings
 from typing import Annotated, cast
 
 import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
 from kdbench.architectures import Choice, Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, NotApplicable, ParameterGroup, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy, decoupled_divergence, soft_divergence
 from kdbench.methods._modules import StageEnsemble
-from torch import Tensor, nn
 
 COLLAPSED = 0.2  # across-sample std of a normalised feature (1 at most) below which it says next to nothing
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from torch import nn
+
 from kdbench.architectures import Choice, Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, ParameterGroup, Setup
 from kdbench.methods._functional import cross_entropy
 from kdbench.methods._modules import StageEnsemble
-from torch import nn
 
 
 class StudentAux(Method):

@@ -151,7 +151,8 @@ def test_a_caption_states_the_conditions(make_entry: Any) -> None:
     entries = entries_of(make_entry, {STUDENT: [0.5, 0.5], "kd": [0.6, 0.7]})
     assert captioned(entries).startswith(
         "Accuracy in percent on uci_har; test split; protocol subject-v1; recipe har; seeds 0, 1; "
-        "mean ± standard deviation over seeds (n - 1); hyper-parameters: published defaults where a row does not say otherwise, no search; 4 runs; "
+        "mean ± standard deviation over seeds (n - 1); hyper-parameters: published defaults where a row does not say "
+        "otherwise, no search; 4 runs; "
         "kdbench 1.2.3. Gain: mean seed-matched difference to student alone in points, above 0 is better; "
         "bold: best method."
     )

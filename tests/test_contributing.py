@@ -1,0 +1,77 @@
+"""The example of CONTRIBUTING.md, copied in as it stands, run, and removed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kdbench.methods
+
+TEXT = Path(__file__).parent.parent.joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)[0]
+GROUP = re.findall(r"```toml\n(.*?)```", TEXT, flags=re.DOTALL)[0]
+JOB = [
+    "-d",
+    "synthetic(people=4, windows=8)",
+    "-p",
+    "resnet_lstman(width=0.05):mlp(hidden=16)",
+    "-S",
+    "recipe.epochs=2",
+]
+
+
+def kdbench_runs(*arguments: str, folder: Path, path: str = "") -> str:
+    environment = {**os.environ, "KDBENCH_STORE": str(folder / "runs"), "KDBENCH_CACHE": str(folder / "cache")}
+    environment["PYTHONPATH"] = path
+    command = [sys.executable, "-c", "from kdbench.cli import main; main()", *arguments]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows_done(folder: Path, path: str = "") -> dict[str, str]:
+    table = kdbench_runs("table", "--format", "csv", folder=folder, path=path)
+    return {line["row"]: line["status"] for line in csv.DictReader(io.StringIO(table))}
+
+
+@pytest.fixture
+def copied_in() -> Iterator[None]:
+    file = Path(kdbench.methods.__path__[0], "logit_mse.py")
+    assert not file.exists()
+    file.write_text(EXAMPLE, encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+@pytest.mark.usefixtures("copied_in")
+def test_a_method_is_one_file(tmp_path: Path) -> None:
+    assert "Match the teacher's logits by their squared distance" in kdbench_runs("list", "methods", folder=tmp_path)
+    assert "weight  float  1.0" in kdbench_runs("show", "logit_mse", folder=tmp_path)
+    out = kdbench_runs("run", *JOB, "-m", "kd", "-m", "logit_mse(weight=0.5)", "--no-track", "-j", "1", folder=tmp_path)
+    assert "logit_mse(weight=0.5)" in out
+    assert rows_done(tmp_path)["logit_mse(weight=0.5)"] == "done"
+
+
+def test_a_method_may_come_from_an_outside_package(tmp_path: Path) -> None:
+    place = tmp_path / "site"
+    package = place / "my_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "logit_mse.py").write_text(EXAMPLE, encoding="utf-8")
+    installed = place / "my_package-1.0.dist-info"  # what pip leaves of the table in pyproject.toml
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    group, point = re.fullmatch(r'\[project\.entry-points\."(.+)"\]\n(.+)\n', GROUP).groups()  # type: ignore[union-attr]
+    (installed / "entry_points.txt").write_text(f"[{group}]\n{point.replace(chr(34), '')}\n")
+    kdbench_runs("run", *JOB, "-m", "logit_mse", "--no-track", "-j", "1", folder=tmp_path, path=str(place))
+    assert rows_done(tmp_path, path=str(place))["logit_mse"] == "done"

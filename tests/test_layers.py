@@ -1,0 +1,230 @@
+"""The direction of imports and the borders between files, read off the syntax trees of all source files."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from kdbench.catalog import METHODS
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"benchmark": "kdbench", "methods": "kdbench.methods"}
+FOLDERS |= {"architectures": "kdbench.architectures", "results": "kdbench.results"}
+MAY_IMPORT = {  # of kdbench, by folder
+    "architectures": {"architectures"},
+    "methods": {"architectures", "methods"},
+    "results": {"results"},
+    "benchmark": {"architectures", "methods", "results", "benchmark"},
+}
+FROM_OTHERS = {"sqlalchemy": {"benchmark/tracking.py"}}  # not stated itself: mlflow lets its exceptions through
+IN_ONE_FILE = ["optuna", "mlflow", "pebble", "pooch", "rich"]
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+FILES = [path for folder in FOLDERS for path in sources(folder)]
+
+
+def module_of(path: Path) -> str:
+    folder, *inside = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join([FOLDERS[folder], *inside]).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def folder_of(module: str) -> str:
+    """The folder at the top that a module of kdbench is in."""
+    inner = [name for name in FOLDERS if name != "benchmark" and f"{module}.".startswith(f"{FOLDERS[name]}.")]
+    return inner[0] if inner else "benchmark"
+
+
+def imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
+    """Full names of what is imported; ``from a import b`` is a.b where that is a module, else a."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else str(node.module)
+
+
+def first_run(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Statements that run when a module is imported, not those in functions or for type checkers alone."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        for block in ("body", "orelse", "finalbody"):
+            yield from first_run(getattr(node, block, []))
+        for handler in getattr(node, "handlers", []):
+            yield from first_run(handler.body)
+
+
+def of_kdbench(name: str) -> bool:
+    return name.split(".")[0] == "kdbench"
+
+
+def outside() -> dict[str, set[str]]:
+    """What is imported from elsewhere, by file relative to the root; its first name alone."""
+    return {
+        str(path.relative_to(ROOT)): {name.split(".")[0] for name in imports(ast.walk(tree(path)))} for path in FILES
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_point_downwards(folder: str) -> None:
+    files = sources(folder)
+    assert files
+    for path in files:
+        used = {folder_of(name) for name in imports(ast.walk(tree(path))) if of_kdbench(name)}
+        assert used <= MAY_IMPORT[folder], f"{path.relative_to(ROOT)} imports from {used - MAY_IMPORT[folder]}"
+
+
+def test_imports_are_absolute_and_never_of_a_folder_by_its_bare_name() -> None:
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path.relative_to(ROOT)}, line {node.lineno}"
+    for name, used in outside().items():
+        assert not used & set(FOLDERS), f"{name} makes a second copy of every class"
+    assert not set(FOLDERS) & set(sys.modules)
+
+
+def test_results_know_no_torch() -> None:
+    loaded = {name: used for name, used in outside().items() if name.startswith("results/")}
+    assert loaded
+    assert not any("torch" in used for used in loaded.values())
+
+
+def test_networks_and_methods_need_torch_and_nothing_else() -> None:
+    for name, used in outside().items():
+        if name.startswith(("architectures/", "methods/")):
+            assert used <= {"kdbench", "torch", *sys.stdlib_module_names}, name
+
+
+@pytest.mark.parametrize("library", IN_ONE_FILE)
+def test_a_library_that_may_be_replaced_is_imported_in_one_file(library: str) -> None:
+    users = [name for name, used in outside().items() if library in used]
+    assert len(users) <= 1, f"{library} is imported in {users}"
+    assert all(name.startswith("benchmark/") for name in users)
+
+
+def test_every_library_is_a_stated_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stated = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in project["dependencies"]}
+    for name, used in outside().items():
+        known = stated | {library for library, files in FROM_OTHERS.items() if name in files}
+        unknown = used - set(sys.stdlib_module_names) - known - {"kdbench"}
+        assert not unknown, f"{name}: {unknown} come with other libraries at best"
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    graph = {
+        module: {name for name in imports(first_run(tree(path).body)) if name in MODULES and name != module}
+        for module, path in MODULES.items()
+    }
+    assert any(graph.values())
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+    assert set(order) == set(MODULES)
+
+
+def test_every_package_folder_is_in_setuptools_tables() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packages = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+    assert set(table["packages"]) == packages
+    assert table["package-dir"] == {package: folder for folder, package in FOLDERS.items()}
+    for path in FILES:
+        assert (path.parent / "__init__.py").exists(), f"{path.relative_to(ROOT)} is in no package"
+
+
+def test_every_data_file_of_the_benchmark_is_in_setuptools_tables() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    base = ROOT / "benchmark"
+    listed = {path for pattern in table["package-data"]["kdbench"] for path in base.glob(pattern)}
+    files = (path for path in base.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc"))
+    found = {path for path in files if not any(part.startswith(".") for part in path.relative_to(base).parts)}
+    assert found
+    assert found == listed
+
+
+def public_files(folder: str) -> list[Path]:
+    return [path for path in (ROOT / folder).glob("*.py") if not path.name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", public_files("methods") + public_files("architectures"), ids=lambda path: path.stem)
+def test_a_public_file_defines_one_public_class_that_names_its_source(path: Path) -> None:
+    classes = [node for node in tree(path).body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    assert len(classes) == 1, f"{path.name} defines {[c.name for c in classes]}"
+    said = ast.get_docstring(classes[0]) or ""
+    kinds = [ast.unparse(node.value) for node in classes[0].body if isinstance(node, ast.Assign)]
+    assert "Source: " in said or "'reference'" in kinds, "whose idea is it?"
+    assert "Deviation" in said
+
+
+def test_no_two_files_are_one_name() -> None:
+    """A method and a network of one name could not be told apart in a table's columns."""
+    names = [path.stem for folder in ("methods", "architectures") for path in public_files(folder)]
+    assert len(names) == len(set(names))
+
+
+def words(path: Path) -> Iterator[tuple[int, str]]:
+    """Identifiers and whole string literals with their lines; docstrings and parts of formatted strings left out."""
+    silent = {id(node.value) for node in ast.walk(tree(path)) if isinstance(node, ast.Expr)}
+    silent |= {id(part) for node in ast.walk(tree(path)) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree(path)):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+            yield line, node.value
+        elif isinstance(node, ast.Name):
+            yield line, node.id
+        elif isinstance(node, ast.Attribute):
+            yield line, node.attr
+        elif isinstance(node, ast.alias):
+            yield line, node.name
+        elif isinstance(node, ast.ImportFrom):
+            yield line, node.module or ""
+
+
+@pytest.mark.parametrize("path", public_files("methods"), ids=lambda path: path.stem)
+def test_no_line_outside_its_own_file_names_a_method(path: Path) -> None:
+    """The teacher's own training is the one exception: the plan must say how teachers are made."""
+    name = path.stem
+    defined = METHODS.get(name).__name__
+    specification = re.compile(rf"{re.escape(name)}(\s*\(.*\))?")  # as in a matrix: kd, or kd(temperature=2)
+    for other in FILES:
+        allowed = {path, ROOT / "benchmark" / "plan.py"} if METHODS.get(name).kind == "reference" else {path}
+        if other in allowed:
+            continue
+        for line, word in words(other):
+            found = word == defined or word == f"kdbench.methods.{name}" or f"kdbench.methods.{name}." in word
+            found = found or (specification.fullmatch(word.strip()) is not None and is_literal(other, line, word))
+            assert not found, f"{other.relative_to(ROOT)}, line {line}: {word!r}"
+
+
+def is_literal(path: Path, line: int, word: str) -> bool:
+    """Whether the word is a string there: short names such as ``at`` are ordinary identifiers too."""
+    constants = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+    return any(node.value == word and node.lineno == line for node in constants)
