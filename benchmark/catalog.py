@@ -10,6 +10,7 @@ import ast
 import hashlib
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Setting:
             KdbenchError: if it is of another type or not legal.
         """
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = float(value) if abs(value) < 2**1023 else math.inf
         if not isinstance(value, self.type) or (isinstance(value, bool) and self.type is not bool):
             raise KdbenchError(f"{owner}: {self.name}={value!r} is not {_ARTICLE[self.type]}")
         if self.legal is not None and value not in self.legal:
@@ -75,10 +76,11 @@ class Catalog(Generic[T]):
         kind: what error messages call them, also the entry-point group ``kdbench.<kind>``.
         package: the folder of the built-in ones.
         base: the class that each of them extends.
+        shares: whether the package's private modules hold what its classes compute with.
     """
 
-    def __init__(self, kind: str, package: ModuleType, base: Any) -> None:
-        self.kind, self.package, self.base = kind, package, base
+    def __init__(self, kind: str, package: ModuleType, base: Any, *, shares: bool) -> None:
+        self.kind, self.package, self.base, self.shares = kind, package, base, shares
 
     @cached_property
     def _built_in(self) -> list[str]:
@@ -86,8 +88,12 @@ class Catalog(Generic[T]):
         return sorted(module.name for module in modules if not module.name.startswith("_"))
 
     @cached_property
-    def _plugged(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=f"kdbench.{self.kind}")}
+    def _plugged(self) -> dict[str, list[EntryPoint]]:
+        """Who claims a name, from outside."""
+        found: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=f"kdbench.{self.kind}"):
+            found.setdefault(point.name, []).append(point)
+        return found
 
     def names(self) -> list[str]:
         """Every known name."""
@@ -111,8 +117,11 @@ class Catalog(Generic[T]):
     def _find(self, name: str) -> type[T]:
         if name not in self.names():
             raise KdbenchError(nearest(self.kind, name, self.names()))
-        if name in self._built_in and name in self._plugged:
-            raise KdbenchError(f"{name!r} in {self.kind} is built in and claimed by {self._plugged[name].value} too")
+        claims = sorted({point.value for point in self._plugged.get(name, [])})
+        if name in self._built_in and claims:
+            raise KdbenchError(f"{name!r} in {self.kind} is built in and claimed by {', '.join(claims)} too")
+        if len(claims) > 1:
+            raise KdbenchError(f"{name!r} in {self.kind} is claimed by {' and '.join(claims)}; uninstall all but one")
         if name in self._built_in:
             module = importlib.import_module(f"{self.package.__name__}.{name}")
             public = [
@@ -127,11 +136,14 @@ class Catalog(Generic[T]):
                 raise KdbenchError(f"{module.__file__} defines {len(public)} public {self.kind}, wanted exactly one")
             return cast(type[T], public[0])
         try:
-            loaded = self._plugged[name].load()
+            loaded = self._plugged[name][0].load()
         except Exception as error:
-            raise KdbenchError(f"{self._plugged[name].value}, the plug-in {name!r} in {self.kind}: {error!r}") from None
+            raise KdbenchError(f"{claims[0]}, the plug-in {name!r} in {self.kind}: {error!r}") from None
         if not (inspect.isclass(loaded) and issubclass(loaded, self.base)):
-            raise KdbenchError(f"{self._plugged[name].value} is not a subclass of {self.base.__name__}")
+            raise KdbenchError(f"{claims[0]} is not a subclass of {self.base.__name__}")
+        for attribute, hint in self.base.__annotations__.items():
+            if hint.startswith("ClassVar") and not hasattr(loaded, attribute):
+                raise KdbenchError(f"{claims[0]} lacks the class attribute {attribute!r}")
         return cast(type[T], loaded)
 
     def schema(self, name: str) -> Mapping[str, Setting]:
@@ -162,8 +174,13 @@ class Catalog(Generic[T]):
         return {key: schema[key].read(value, spec.name) for key, value in spec.settings.items()}
 
     def source(self, name: str) -> str:
-        """Hash of the code that defines a name, for telling whether results are older than their source."""
-        return _code_hash(inspect.getsourcefile(self.get(name)))
+        """Hash of the code that defines a name, for telling whether results are older than their source.
+
+        Its own file's, and that of the private modules beside the built-in ones where those hold formulas or layers.
+        """
+        own = [Path(file)] if (file := inspect.getsourcefile(self.get(name))) else []
+        shared = [path for folder in self.package.__path__ for path in sorted(Path(folder).glob("_*.py"))]
+        return code_hash(*own, *(shared if self.shares else []))
 
 
 @cache
@@ -185,17 +202,19 @@ def _schema(cls: Any) -> dict[str, Setting]:
 
 
 @cache
-def _code_hash(path: str | None) -> str:
-    """Hash of a file's code; a better docstring or comment does not make results old."""
-    if path is None:
-        return ""
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
-            node.value = ast.Constant(value="")
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+def code_hash(*paths: Path) -> str:
+    """Hash of files' code; a better docstring or comment does not make results old."""
+    total = hashlib.sha256()
+    for path in paths:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # a docstring
+                node.value = ast.Constant(value="")
+        total.update(ast.unparse(tree).encode())
+    return total.hexdigest()[:16]
 
 
-METHODS: Catalog[Method] = Catalog("methods", kdbench.methods, Method)
-NETWORKS: Catalog[Backbone] = Catalog("architectures", kdbench.architectures, Backbone)
-DATASETS: Catalog[Dataset] = Catalog("datasets", kdbench.data, Dataset)
+METHODS: Catalog[Method] = Catalog("methods", kdbench.methods, Method, shares=True)
+NETWORKS: Catalog[Backbone] = Catalog("architectures", kdbench.architectures, Backbone, shares=True)
+DATASETS: Catalog[Dataset] = Catalog("datasets", kdbench.data, Dataset, shares=False)
+# What a dataset gives is in every cell, as the digest of its windows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import platform
@@ -19,10 +20,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
+from torch import Tensor, nn
+
 from kdbench.architectures import multiply_adds, parameters
-from kdbench.catalog import DATASETS, METHODS, NETWORKS
+from kdbench.catalog import DATASETS, METHODS, NETWORKS, code_hash
 from kdbench.data import Normalisation, Prepared, Split, prepare, split
 from kdbench.errors import KdbenchError
 from kdbench.evaluate import predict
@@ -34,7 +36,6 @@ from kdbench.spec import Cell, Part, Spec
 from kdbench.store import Store
 from kdbench.teachers import FrozenTeacher
 from kdbench.train import Diverged, Learner, Training
-from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -280,8 +281,10 @@ class _Run:
 
 
 def sources(cell: Cell) -> dict[str, str]:
-    """Hashes of the files that define what the cell names, to tell when results are older than their source."""
+    """Hashes of the code that a cell's numbers come from, to tell when results are older than it."""
+    here = Path(__file__).parent
     found = {
+        "loop": code_hash(here / "train.py", here / "evaluate.py", here / "seeds.py"),
         "dataset": DATASETS.source(cell.dataset.name),
         "method": METHODS.source(cell.method.name),
         "student": NETWORKS.source(cell.student.name),
@@ -314,7 +317,10 @@ def _first_line(error: BaseException) -> str:
 
 def _csv(curve: list[dict[str, float]]) -> str:
     buffer = io.StringIO()
-    pd.DataFrame(curve).to_csv(buffer, index=False, lineterminator="\n")
+    columns = dict.fromkeys(key for row in curve for key in row)  # a loss may appear only in a later epoch
+    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(curve)
     return buffer.getvalue()
 
 

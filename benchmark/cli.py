@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,9 +144,8 @@ def run(jobs: int | None, no_track: bool, retry_failed: bool, stale: bool, **cho
 
     Stop it with Ctrl-C whenever you like: run it again and it goes on from there.
     """
-    session = _session(chosen)
     try:
-        code = session.run(jobs=jobs, track=not no_track, retry_failed=retry_failed, rerun_stale=stale)
+        code = _session(chosen).run(jobs=jobs, track=not no_track, retry_failed=retry_failed, rerun_stale=stale)
     except KeyboardInterrupt:
         click.echo("\nstopped; what is done is kept, run the same command again to go on", err=True)
         code = 130
@@ -223,16 +223,80 @@ def show(name: str) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(store: Path, data_dir: Path | None, device: str, port: int) -> None:
     """Open the tracked runs in MLflow's pages, on this machine only. Stop it with Ctrl-C."""
-    import subprocess
-
     from kdbench.tracking import ui_command
 
     command, environment, page = ui_command(store, port)
     click.echo(f"open {page}\n(starting takes some seconds; Ctrl-C stops it)")
-    try:
-        sys.exit(subprocess.run([sys.executable, *command], env={**os.environ, **environment}, check=False).returncode)
-    except KeyboardInterrupt:
-        click.echo("stopped")
+    sys.exit(_serve([sys.executable, *command], {**os.environ, **environment}))
+
+
+@main.group()
+def data() -> None:
+    """List, fetch, verify and look at datasets; show who is on which side of a split."""
+
+
+@data.command(name="list")
+@_places
+def data_list(store: Path, data_dir: Path | None, device: str) -> None:
+    """List every dataset and whether it is here."""
+    from kdbench.datashelf import overview
+
+    click.echo(overview(_runtime(store, data_dir, device)))
+
+
+@data.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_places
+def fetch(names: tuple[str, ...], store: Path, data_dir: Path | None, device: str) -> None:
+    """Make datasets ready: from the cache, the data folder or their distributors."""
+    from kdbench.datashelf import fetch
+    from kdbench.spec import Spec
+
+    for name in names:
+        click.echo(fetch(Spec.parse(name), _runtime(store, data_dir, device)))
+
+
+@data.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_places
+def verify(names: tuple[str, ...], store: Path, data_dir: Path | None, device: str) -> None:
+    """Parse originals again and compare them with what training uses."""
+    from kdbench.datashelf import verify
+    from kdbench.spec import Spec
+
+    for name in names:
+        click.echo(verify(Spec.parse(name), _runtime(store, data_dir, device)))
+
+
+@data.command(name="show")
+@click.argument("name")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Draw an example window of each class here."
+)
+@_places
+def data_show(name: str, output: Path | None, store: Path, data_dir: Path | None, device: str) -> None:
+    """Describe a dataset: channels, licence, windows per class, side and person."""
+    from kdbench.datashelf import plot, show
+    from kdbench.spec import Spec
+
+    where = _runtime(store, data_dir, device)
+    click.echo(show(Spec.parse(name), where))
+    if output is not None:
+        plot(Spec.parse(name), where, output)
+        click.echo(f"\nwrote {output}")
+
+
+@data.command()
+@click.argument("name")
+@click.option("--protocol", default="subject-v1", show_default=True, help="`kdbench list protocols` names them.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@_places
+def splits(name: str, protocol: str, seed: int, store: Path, data_dir: Path | None, device: str) -> None:
+    """Print who is trained on and who is judged, as CSV."""
+    from kdbench.datashelf import splits
+    from kdbench.spec import Spec
+
+    click.echo(splits(Spec.parse(name), protocol, seed, _runtime(store, data_dir, device)))
 
 
 @main.group()
@@ -258,6 +322,27 @@ def _write(text: str, output: Path | None) -> None:
 
     write_whole(output, text if text.endswith("\n") else text + "\n")
     click.echo(f"wrote {output}")
+
+
+def _serve(command: list[str], environment: dict[str, str]) -> int:
+    """Run a server until it ends, or until this process is stopped: then it ends with all processes that it started."""
+    import signal
+    import subprocess
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:
+        click.echo("stopped")
+        return 0
+    finally:
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
+        else:  # Windows
+            server.terminate()
+        server.wait()
 
 
 def _runtime(store: Path, data_dir: Path | None, device: str) -> Runtime:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from kdbench.architectures import Outputs
 from torch import Tensor, nn
 
-CHUNK = 256
+from kdbench.architectures import Outputs
+
+CHUNK = 64
 """Windows in a forward pass of evaluation. Fixed, and always from the first window on, since sums over other batch
 sizes may round otherwise."""
 

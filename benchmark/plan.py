@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
 import torch
+
 from kdbench.architectures import Backbone, Shapes, probe
 from kdbench.catalog import DATASETS, METHODS, NETWORKS
 from kdbench.data import PROTOCOLS, Prepared
@@ -18,6 +20,9 @@ from kdbench.spec import Cell, Matrix, MethodRow, Part, Spec
 
 TEACHER_METHOD = Spec("supervised")
 """How a teacher is made, and the student alone."""
+
+TEACHER_ALONE, STUDENT_ALONE = "teacher alone", "student alone"
+"""The rows that every table has."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +81,21 @@ def expand(matrix: Matrix, prepared: Callable[[Spec], Prepared]) -> Plan:
         raise KdbenchError(nearest("protocols", matrix.protocol, PROTOCOLS))
     rows = [_ClosedRow(row) for row in matrix.methods if row.method != TEACHER_METHOD or row.label]
     # A row that only says what is there anyway, the student alone, is no row of its own.
-    names = [row.name for row in rows]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise KdbenchError(f"the row {min(twice)!r} stands twice; give each a label of its own")
-    for spec in {str(s): s for pair in matrix.pairs for s in pair}.values():
-        NETWORKS.close(spec)
-    for spec in matrix.datasets:
-        DATASETS.close(spec)
+    _once("row", [TEACHER_ALONE, STUDENT_ALONE, *(row.name for row in rows)], "; give each a label of its own")
+    _once("dataset", [str(DATASETS.short(spec)) for spec in matrix.datasets])
+    _once("pair", [f"{NETWORKS.short(teacher)}:{NETWORKS.short(student)}" for teacher, student in matrix.pairs])
     plan = Plan(matrix)
     for dataset in matrix.datasets:
         data = prepared(dataset)
         for teacher, student in matrix.pairs:
             _expand_block(plan, dataset, data, teacher, student, rows)
     return plan
+
+
+def _once(what: str, names: list[str], advice: str = "") -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise KdbenchError(f"the {what} {twice[0]!r} stands twice{advice}")
 
 
 class _ClosedRow:
@@ -118,6 +125,8 @@ class _ClosedRow:
                 self.cls(setup, **dict(self.part.settings))
         except NotApplicable as error:
             return str(error)
+        except Exception as error:
+            raise KdbenchError(f"{self.name}: {self.cls.__name__} cannot be made: {error!r}") from error
         return None
 
 
@@ -164,8 +173,8 @@ def _expand_block(
     def teacher_alone(seed: int) -> Cell:
         return replace(alone, student=parts["teacher"], seed=seed)
 
-    place("teacher alone", "reference", "teacher", teacher_alone, impossible.get("teacher"))
-    place("student alone", "reference", "student", lambda seed: replace(alone, seed=seed), impossible.get("student"))
+    place(TEACHER_ALONE, "reference", "teacher", teacher_alone, impossible.get("teacher"))
+    place(STUDENT_ALONE, "reference", "student", lambda seed: replace(alone, seed=seed), impossible.get("student"))
     for row in rows:
         reason = next(iter(impossible.values()), None)
         if reason is None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+
 from kdbench.architectures import multiply_adds, parameters
 from kdbench.cells import Runtime, load_data
 from kdbench.data import Prepared

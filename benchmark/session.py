@@ -17,7 +17,6 @@ from kdbench.results import Entry, csv_tidy, csv_wide, report, tabulate
 from kdbench.runner import Outcome, entries, make_plan, run_cells, unfinished
 from kdbench.spec import Matrix, MethodRow, Spec, Value, parse_pair, parse_recipe, parse_seeds, parse_value
 from kdbench.store import Store
-from platformdirs import user_cache_path
 
 METRICS = ("macro_f1", "accuracy")
 
@@ -101,13 +100,21 @@ def runtime(
     Raises:
         KdbenchError: if there is no such device.
     """
-    cache = cache or os.environ.get("KDBENCH_CACHE") or user_cache_path("kdbench")
+    cache = cache or os.environ.get("KDBENCH_CACHE") or _user_cache()
     return Runtime(
         store=Path(store),
         cache=Path(cache),
         data_dir=None if data_dir is None else Path(data_dir),
         device=_device(device),
     )
+
+
+def _user_cache() -> Path:
+    try:
+        from platformdirs import user_cache_path
+    except ImportError:  # a machine that has only what training needs
+        return Path.home() / ".cache" / "kdbench"
+    return user_cache_path("kdbench")
 
 
 def _device(name: str) -> str:
@@ -117,7 +124,7 @@ def _device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # the device "meta" has no numbers
     except (RuntimeError, AssertionError, NotImplementedError):
         raise KdbenchError(f"no device {name!r} here; cpu always works, auto takes a GPU where there is one") from None
     return str(device)
@@ -139,6 +146,8 @@ class Session:
         self.runtime, self.say = where, say
         self.store = Store(where.store)
         previous = next((matrix for _, matrix in self.store.matrices()), None) if last else None
+        if last and previous is None and selection == Selection():
+            raise KdbenchError(f"no matrix was run in {where.store} yet (--store, KDBENCH_STORE)")
         self.matrix = selection.matrix(previous)
         self._chosen = bool(selection.datasets) or selection.config is not None
 
@@ -265,33 +274,32 @@ def rebuild_tracking(where: Runtime) -> int:
     if not matrices:
         raise KdbenchError(f"no matrix was run in {where.store} (--store, KDBENCH_STORE)")
     store.open_for_writing()
+    plans = [(identity, make_plan(matrix, where, download=False, chosen=True)) for identity, matrix in matrices]
     tracking.forget(store.root)
-    count = 0
-    for identity, matrix in reversed(matrices):  # oldest first, as they were written
-        plan = make_plan(matrix, where, download=False, chosen=True)
-        count += _mirror(store, identity, plan, entries(plan, store))
-    return count
+    # Oldest first, as they were written.
+    return sum(_mirror(store, identity, plan, entries(plan, store)) for identity, plan in reversed(plans))
 
 
 def _mirror(store: Store, identity: str, plan: Plan, filled: list[Entry]) -> int:
     """Write the records of a plan to MLflow; returns how many cells have one."""
-    from kdbench.tracking import Tracker
+    from kdbench.tracking import Tracker, writing
 
-    tracker = Tracker(store, identity)
     rows: dict[str, tuple[Entry, str]] = {}
     for entry in filled:
         if entry.record is not None:
             rows.setdefault(entry.record.digest, (entry, entry.row))
-    for entry, row in rows.values():
-        assert entry.record is not None
-        tracker.add(entry.record, row)
     metrics = METRICS
     texts: Mapping[str, str] = {
         "table.md": report(filled, metrics, version=version("kdbench")),
         "runs.csv": csv_tidy(filled, metrics),
         "table.csv": csv_wide([tabulate(filled, metric) for metric in metrics]),
     }
-    tracker.finish(texts, complete=len(rows) == len(plan.cells))
+    with writing(store.root):
+        tracker = Tracker(store, identity)
+        for entry, row in rows.values():
+            assert entry.record is not None
+            tracker.add(entry.record, row)
+        tracker.finish(texts, complete=len(rows) == len(plan.cells))
     return len(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from itertools import zip_longest
 
 from kdbench.architectures import Choice
 from kdbench.catalog import DATASETS, METHODS, NETWORKS, Setting
@@ -33,7 +34,7 @@ def listing(kind: str | None) -> str:
     for each in wanted:
         rows = kinds[each]()
         head = [] if kind is not None else [f"{each}:"]
-        parts.append("\n".join(head + _aligned(rows)))
+        parts.append("\n".join(head + aligned(rows)))
     return "\n\n".join(parts)
 
 
@@ -53,15 +54,15 @@ def page(name: str) -> str:
                 lines += ["", f"kind: {method.kind}; roles of the teacher: {', '.join(method.roles)}"]
                 lines += [f"preset {preset}: {dict(settings)}" for preset, settings in method.presets.items()]
             rows = [_setting(setting) for setting in catalog.schema(name).values()]
-            lines += ["", "settings:" if rows else "settings: none", *("  " + line for line in _aligned(rows))]
+            lines += ["", "settings:" if rows else "settings: none", *("  " + line for line in aligned(rows))]
             parts.append("\n".join(lines))
     if name in shipped_matrices():
         matrix = Matrix.load(name)
         rows = [[key, ", ".join(value) if isinstance(value, list) else str(value)] for key, value in _outline(matrix)]
-        parts.append("\n".join([f"{name} (matrix)", "", matrix.description, "", *_aligned(rows)]))
+        parts.append("\n".join([f"{name} (matrix)", "", matrix.description, "", *aligned(rows)]))
     if name in RECIPES:
         rows = [[key, str(value)] for key, value in vars(RECIPES[name]).items() if key != "name"]
-        parts.append("\n".join([f"{name} (recipe)", "", *_aligned(rows)]))
+        parts.append("\n".join([f"{name} (recipe)", "", *aligned(rows)]))
     if name in PROTOCOLS:
         parts.append(f"{name} (protocol)\n\n{PROTOCOLS[name]}")
     if not parts:
@@ -104,8 +105,7 @@ def _outline(matrix: Matrix) -> list[tuple[str, object]]:
     ]
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
-    if not rows:
-        return []
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Lines of a table with its columns aligned; rows may differ in length."""
+    widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]

@@ -275,6 +275,8 @@ class Matrix:
         Raises:
             KdbenchError: if a key is unknown or missing, or a value has the wrong form.
         """
+        if not isinstance(table, Mapping):
+            raise KdbenchError(f"a matrix is {table!r}, wanted a table")
         known = ["name", "description", "datasets", "pairs", "methods", "method"]
         known += ["seeds", "protocol", "recipe", "fallback"]
         for key in table:
@@ -284,8 +286,10 @@ class Matrix:
             if not table.get(key):
                 raise KdbenchError(f"{key!r} is missing or empty")
         rows = [MethodRow(Spec.parse(text)) for text in _strings(table, "methods")]
-        for row in table.get("method", []):
-            rows.append(_method_row(row))
+        given = table.get("method", [])
+        if not isinstance(given, list):
+            raise KdbenchError(f"'method' is {given!r}, wanted tables, each under [[method]]")
+        rows += map(_method_row, given)
         fallback = table.get("fallback")
         return cls(
             name=_string(table, "name"),
@@ -342,7 +346,7 @@ def parse_seeds(given: object) -> tuple[int, ...]:
     if isinstance(given, list) and given and all(isinstance(s, int) and not isinstance(s, bool) for s in given):
         seeds = list(given)
     elif isinstance(given, int) and not isinstance(given, bool):
-        seeds = list(range(given))
+        seeds = list(range(min(given, 1_000_001)))
     elif isinstance(given, str) and (match := re.fullmatch(r"\s*(\d{1,9})\s*", given)):
         seeds = list(range(min(int(match[1]), 1_000_001)))
     elif isinstance(given, str) and re.fullmatch(r"\s*\d{1,9}(-\d{1,9})?(\s*,\s*\d{1,9}(-\d{1,9})?)*\s*,?\s*", given):
@@ -388,7 +392,10 @@ def _method_row(row: object) -> MethodRow:
     settings = row.get("settings", {})
     if not isinstance(settings, Mapping):
         raise KdbenchError(f"settings of method {spec.name!r} are not a table")
-    reserved = {key: row[key] for key in ("role", "preset") if key in row}
+    reserved = {key: _string(row, key) for key in ("role", "preset") if key in row}
+    for key, value in settings.items():
+        if not isinstance(value, Value):
+            raise KdbenchError(f"method {spec.name!r}: {key}={value!r}, wanted a text, a number or a boolean")
     return MethodRow(Spec(spec.name, {**spec.settings, **reserved, **settings}), _string(row, "label", ""))
 
 

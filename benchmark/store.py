@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+
 from kdbench.errors import KdbenchError, MachineError
 from kdbench.files import write_whole
 from kdbench.results import Record
@@ -103,8 +104,9 @@ class Store:
             (folder / name).unlink(missing_ok=True)
 
     def forget(self, digest: str) -> None:
-        """Drop a cell's record, so that it runs again from the start."""
-        for name in ("record.json", "checkpoint.pt", "epoch", "traceback.txt"):
+        """Drop a cell's record and all that came with it, so that it runs again from the start."""
+        made = ("record.json", "predictions.npz", "student.pt", "curve.csv", "traceback.txt", "checkpoint.pt", "epoch")
+        for name in made:
             (self.folder(digest) / name).unlink(missing_ok=True)
 
     def weights(self, digest: str, device: torch.device) -> dict[str, torch.Tensor]:
@@ -118,7 +120,8 @@ class Store:
             loaded: dict[str, torch.Tensor] = torch.load(path, map_location=device, weights_only=True)
             return loaded
         except Exception as error:  # torch raises many kinds for a damaged file
-            raise KdbenchError(f"{path}: {error}; remove the folder to train it again") from None
+            what = (str(error).splitlines() or [type(error).__name__])[0]
+            raise KdbenchError(f"{path}: {what}; remove the folder to train it again") from None
 
     def weights_hash(self, digest: str) -> str:
         """Hash of the weights file, for caches that must not outlive it."""
@@ -158,8 +161,12 @@ class Store:
         folder = self.folder(digest)
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".epoch-{os.getpid()}"
-        temporary.write_text(str(done))
-        temporary.replace(folder / "epoch")
+        try:
+            temporary.write_text(str(done))
+            temporary.replace(folder / "epoch")
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def epoch(self, digest: str) -> int | None:
         """Epochs done by a cell that is running or was stopped; None where it has not begun or is finished."""
@@ -178,10 +185,18 @@ class Store:
         return identity
 
     def matrices(self) -> Iterator[tuple[str, Matrix]]:
-        """Identities and matrices that were run here, the one run last first."""
+        """Identities and matrices that were run here, the one run last first.
+
+        Raises:
+            KdbenchError: if a file cannot be read as one.
+        """
         paths = (self.root / "matrices").glob("*.json")
         for path in sorted(paths, key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True):
-            yield path.stem, Matrix.from_plain(json.loads(path.read_text(encoding="utf-8")))
+            try:
+                matrix = Matrix.from_plain(json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, KdbenchError) as error:
+                raise KdbenchError(f"{path}: {error}; remove the file") from None
+            yield path.stem, matrix
 
 
 def _saved(state: dict[str, Any]) -> bytes:

@@ -17,11 +17,12 @@ from typing import BinaryIO, cast, overload
 import numpy as np
 import torch
 from filelock import FileLock
+from torch import Tensor
+
 from kdbench.architectures import Backbone, Outputs
 from kdbench.evaluate import outputs_in_order
 from kdbench.files import fresh_folder
 from kdbench.methods import Batch
-from torch import Tensor
 
 ON_DEVICE = 256 * 2**20  # bytes; a larger field stays a memory-mapped file, of which a batch reads its rows
 

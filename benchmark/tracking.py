@@ -12,29 +12,49 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kdbench.errors import KdbenchError
+from filelock import FileLock
+
+from kdbench.errors import KdbenchError, MachineError
 from kdbench.results import Record
 from kdbench.store import Store
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "1")
-
-for noisy in ("mlflow", "alembic"):  # they tell of every table that they make
-    logging.getLogger(noisy).setLevel(logging.WARNING)
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # else it tells of every table that it makes
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 try:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 except ImportError:
     raise KdbenchError("mlflow is not installed (pip install mlflow); runs work without it, with --no-track") from None
 
 EXPERIMENT = "kdbench"
 BATCH = 1000  # metrics that one call may log
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Be the only process that writes a store's database.
+
+    Raises:
+        MachineError: if it cannot be written.
+    """
+    try:
+        with FileLock(root / ".mlflow.lock"):
+            yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        advice = "the results themselves are kept, `kdbench track rebuild` writes it again from them"
+        raise MachineError(f"MLflow's database in {root} cannot be written: {what}; {advice}") from error
 
 
 class Tracker:
@@ -51,8 +71,12 @@ class Tracker:
         self.experiment = _experiment(self.client, store.root)
         self.parent = self._parent(identity)
         self.identity = identity
-        children = f"tags.`mlflow.parentRunId` = '{self.parent}' and attributes.status != 'RUNNING'"
-        self._written = {run.data.tags["kdbench.cell"]: run.info.run_id for run in self._search(children)}
+        self._written: dict[str, str] = {}
+        for run in self._search(f"tags.`mlflow.parentRunId` = '{self.parent}'"):
+            if run.info.status == "RUNNING":  # its writer was killed
+                self.client.delete_run(run.info.run_id)
+            else:
+                self._written[run.data.tags["kdbench.cell"]] = run.info.run_id
 
     def add(self, record: Record, row: str) -> None:
         """Write a cell's record, once; a newer one takes the place of an older one."""
@@ -120,9 +144,10 @@ class Tracker:
 
 def forget(root: Path) -> None:
     """Remove the database and the artifacts of a store, to be written again."""
-    for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm"):
-        (root / name).unlink(missing_ok=True)
-    shutil.rmtree(root / "mlartifacts", ignore_errors=True)
+    with writing(root):
+        for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm"):
+            (root / name).unlink(missing_ok=True)
+        shutil.rmtree(root / "mlartifacts", ignore_errors=True)
 
 
 def ui_command(root: Path, port: int) -> tuple[list[str], dict[str, str], str]:

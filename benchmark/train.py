@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from kdbench.architectures import Backbone, Outputs
 from kdbench.methods import Batch, Method, Nets
 from kdbench.seeds import derive, reseed
 from kdbench.spec import Recipe
 from kdbench.teachers import FrozenTeacher
-from torch import Tensor, nn
 
 
 class Diverged(Exception):

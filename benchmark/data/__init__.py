@@ -8,7 +8,7 @@ from kdbench.data._archive import Source
 from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._normalise import Normalisation
 from kdbench.data._prepare import Prepared, prepare
-from kdbench.data._protocols import PROTOCOLS, Split, split
+from kdbench.data._protocols import PROTOCOLS, Protocol, Split, protocol, split
 
 __all__ = [
     "PROTOCOLS",
@@ -17,9 +17,11 @@ __all__ = [
     "Description",
     "Normalisation",
     "Prepared",
+    "Protocol",
     "Source",
     "Split",
     "Windows",
     "prepare",
+    "protocol",
     "split",
 ]

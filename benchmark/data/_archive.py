@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
+import re
 import struct
 import tarfile
 import zipfile
@@ -19,11 +21,20 @@ from kdbench.errors import KdbenchError
 MEMBER_LIMIT = 512 * 2**20
 """Bytes. The largest member of any dataset here is a table of 66 MB; an archive within an archive has 61 MB."""
 
-TAR_LIMIT = 4 * 2**30
-"""Bytes that all members of a tar may declare together."""
+TOTAL_LIMIT = 4 * 2**30
+"""Bytes that all members of an archive may declare together."""
 
-# What the standard library raises on damaged archives, beside OSError.
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)
+"""What the standard library raises on damaged archives, beside OSError."""
 
 
 class Source:
@@ -56,7 +67,7 @@ class Source:
                     begun = file.read(2) in (b"PK", b"\x1f\x8b")
                 what = "a truncated archive" if begun else "not a zip or tar archive"
                 raise KdbenchError(f"{path} is {what}; fetch it again")
-        except (OSError, *_DAMAGE) as error:
+        except (OSError, *DAMAGE) as error:
             self._stack.close()
             raise KdbenchError(f"{path} cannot be opened as an archive ({_reason(error)}); fetch it again") from error
 
@@ -72,6 +83,15 @@ class Source:
         """Members of the archive or folder itself (not of zips in it), with forward slashes, sorted."""
         return tuple(sorted(self._outer.names()))
 
+    def find(self, suffix: str) -> str | None:
+        """The whole path of the member that ``read`` would read, or None if there is no such member.
+
+        Raises:
+            KdbenchError: more than one at the same depth, or a zip among the members is damaged.
+        """
+        found = self._look(suffix)
+        return None if found is None else found[1]
+
     def read(self, suffix: str) -> bytes:
         """Content of the member whose path ends in ``suffix`` (whole path components, forward slashes).
 
@@ -80,10 +100,9 @@ class Source:
         Raises:
             KdbenchError: no such member, more than one at the same depth, too large, encrypted, or damaged.
         """
-        for container in (self._outer, *self._zips()):
-            name = self._find(container, suffix)
-            if name is not None:
-                return self._read(container, name)
+        found = self._look(suffix)
+        if found is not None:
+            return self._read(*found)
         raise KdbenchError(f"{self.path} holds no {suffix}; wanted the archive as distributed, or its unpacked folder")
 
     def fingerprint(self) -> str:
@@ -97,6 +116,16 @@ class Source:
             total.update(f"{content} {name}\n".encode())
         return total.hexdigest()
 
+    def _look(self, suffix: str) -> tuple[_Container, str] | None:
+        name = self._choose(self._outer, suffix)
+        if name is not None:
+            return self._outer, name
+        for container in self._zips():
+            name = self._choose(container, suffix)
+            if name is not None:
+                return container, name
+        return None
+
     def _zips(self) -> list[_Container]:
         # Opened only when a member is not found outside, and once: an inner zip is read whole, since seeking
         # inside a compressed member would decompress it from its start again and again.
@@ -107,30 +136,34 @@ class Source:
                     content = self._read(self._outer, name)
                     try:
                         self._inner.append(_Zip(self._stack.enter_context(zipfile.ZipFile(io.BytesIO(content)))))
-                    except _DAMAGE as error:
-                        raise KdbenchError(f"{self.path}: {name} is not a zip ({_reason(error)})") from error
+                    except DAMAGE as error:
+                        raise KdbenchError(f"{self.path}: {_shown(name)} is not a zip ({_reason(error)})") from error
         return self._inner
 
-    def _find(self, container: _Container, suffix: str) -> str | None:
+    def _choose(self, container: _Container, suffix: str) -> str | None:
         found = [name for name in container.names() if name == suffix or name.endswith(f"/{suffix}")]
         if not found:
             return None
         depth = min(name.count("/") for name in found)
         found = sorted(name for name in found if name.count("/") == depth)
         if len(found) > 1:
-            raise KdbenchError(f"{self.path} holds {suffix} more than once: {', '.join(found)}; wanted one")
+            raise KdbenchError(
+                f"{self.path} holds {suffix} more than once: {', '.join(map(_shown, found))}; wanted one"
+            )
         return found[0]
 
     def _read(self, container: _Container, name: str) -> bytes:
         try:
             size = container.size(name)
             if size > self._limit:
-                raise KdbenchError(f"{self.path}: {name} has {size} bytes, more than the {self._limit} allowed")
+                raise KdbenchError(f"{self.path}: {_shown(name)} has {size} bytes, more than the {self._limit} allowed")
             content = container.read(name, self._limit)
-        except (OSError, RuntimeError, *_DAMAGE) as error:  # zipfile raises RuntimeError for an encrypted member
-            raise KdbenchError(f"{self.path}: {name} cannot be read ({_reason(error)}); fetch it again") from error
+        except (OSError, RuntimeError, *DAMAGE) as error:  # zipfile raises RuntimeError for an encrypted member
+            what = f"{_shown(name)} cannot be read ({_reason(error)})"
+            raise KdbenchError(f"{self.path}: {what}; fetch it again") from error
         if len(content) != size:
-            raise KdbenchError(f"{self.path}: {name} has {len(content)} bytes and declares {size}; fetch it again")
+            what = f"{_shown(name)} has {len(content)} bytes and declares {size}"
+            raise KdbenchError(f"{self.path}: {what}; fetch it again")
         return content
 
 
@@ -165,6 +198,12 @@ class _Folder(_Container):
 class _Zip(_Container):
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._zip = archive
+        total = 0
+        for info in archive.infolist():
+            _safe(info.filename)
+            total += info.file_size
+        if total > TOTAL_LIMIT:
+            raise zipfile.BadZipFile(f"its members declare more than {TOTAL_LIMIT} bytes")
         self._names = [info.filename for info in archive.infolist() if not info.is_dir() and _wanted(info.filename)]
 
     def names(self) -> list[str]:
@@ -184,11 +223,17 @@ class _Tar(_Container):
         self._members: dict[str, tarfile.TarInfo] = {}
         total = 0
         for member in tar:
+            _safe(member.name)
             total += member.size
-            if total > TAR_LIMIT:  # a compressed tar is unpacked up to its end just to list it
-                raise tarfile.TarError(f"its members declare more than {TAR_LIMIT} bytes")
+            if total > TOTAL_LIMIT:  # a compressed tar is unpacked up to its end just to list it
+                raise tarfile.TarError(f"its members declare more than {TOTAL_LIMIT} bytes")
             if member.isfile() and _wanted(member.name):
                 self._members[member.name] = member
+        # gzip keeps its checksum at its end, which a tar's own end may hide.
+        while tar.fileobj is not None and tar.fileobj.read(2**20):
+            total += 2**20
+            if total > TOTAL_LIMIT:
+                raise tarfile.TarError(f"more than {TOTAL_LIMIT} bytes come out of it")
 
     def names(self) -> list[str]:
         return list(self._members)
@@ -201,10 +246,25 @@ class _Tar(_Container):
         return member.read(limit) if member is not None else b""
 
 
+def _safe(name: str) -> None:
+    """Refuse a member that would be unpacked outside of its folder.
+
+    Nothing is unpacked here, but nobody who packs data writes such a name.
+    """
+    if not name:
+        raise ValueError("it holds a member without a name")
+    if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+        raise ValueError(f"its member {name!a} points outside of it")
+
+
 def _wanted(name: str) -> bool:
     path = PurePosixPath(name)
     return "__MACOSX" not in path.parts and not path.name.startswith("._")
 
 
+def _shown(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
+
+
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return _shown(" ".join(str(error).split())) or type(error).__name__

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +29,9 @@ class Channel:
 class Description:
     """What there is to know about a dataset besides its numbers.
 
-    ``rate`` is in Hz, ``length`` in samples; label k means ``classes[k]``; ``url`` is a page for people.
+    ``rate`` is in Hz, ``length`` in samples; label k means ``classes[k]``; ``url`` is a page for people to read.
+    ``people`` are the numbers of all who were recorded, ascending; empty where only the data tell, and then filled in
+    when the dataset is prepared.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Description:
     citation: str
     licence: str
     url: str
+    people: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +74,8 @@ class Windows:
         """Hold the arrays against the description.
 
         Raises:
-            KdbenchError: a wrong type or shape, a value that is not finite, a label outside the classes, or a
-                recording of more than one person.
+            KdbenchError: a wrong type or shape, a value that is not finite, a label outside the classes, other people
+                than described, or a recording of more than one person.
         """
         name = description.name
         wanted = (len(self.x), len(description.channels), description.length)
@@ -91,6 +96,11 @@ class Windows:
             )
         if self.start.min() < 0:
             raise KdbenchError(f"{name}: a window starts at sample {self.start.min()}, wanted 0 or later")
+        people = tuple(np.unique(self.person).tolist())
+        if description.people and people != description.people:
+            person = min({*people} ^ {*description.people})
+            what = "is not among its people" if person in people else "has no window"
+            raise KdbenchError(f"{name}: person {person} {what}")
         owners = np.unique(np.stack([self.recording, self.person]), axis=1)[0]
         shared = owners[:-1][owners[:-1] == owners[1:]]
         if len(shared):
@@ -124,17 +134,31 @@ class Dataset(ABC):
     fixed: ClassVar[bool] = True
 
     @property
+    def place(self) -> Path | None:
+        """Where the files lie, for a dataset whose settings say so; data folders and downloads are not looked at."""
+        return None
+
+    @property
     @abstractmethod
     def description(self) -> Description:
         """The description of what ``parse`` returns; where it is part of the data, valid after ``parse``."""
 
     @abstractmethod
     def parse(self, source: Source | None) -> Windows:
-        """Read the windows; ``source`` is None exactly if ``archives`` is empty.
+        """Read the windows; ``source`` is None exactly if there are neither ``archives`` nor a ``place``.
 
         Raises:
             KdbenchError: the source is not what it should be; the message names the member.
         """
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        """What was counted or noticed on the way, for people to read: plain data, valid after ``parse``."""
+        return {}
+
+    def fingerprint(self, source: Source) -> str:
+        """What the cache knows the content of a folder by, where it is not ``fixed``; a file is known by its bytes."""
+        return source.fingerprint()
 
     @property
     def settings(self) -> dict[str, object]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,21 @@ from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._fetch import download as fetch
 from kdbench.errors import DataUnavailable, KdbenchError, MachineError
 
-LAYOUT = 1
+LAYOUT = 2
 """Goes up when the files of a cache entry change, so that older entries are not read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Verified windows; ``windows.x`` is mapped read-only from the cache. ``digest`` is ``windows.digest()``."""
+    """Verified windows; ``windows.x`` is mapped read-only from the cache. ``digest`` is ``windows.digest()``.
+
+    ``report`` is what parsing counted or noticed, such as malformed lines by kind; often empty.
+    """
 
     windows: Windows
     digest: str
     description: Description
+    report: Mapping[str, Any] = field(default_factory=dict)
 
 
 def prepare(dataset: Dataset, *, data_dir: Path | None, cache: Path, download: bool = True) -> Prepared:
@@ -50,12 +54,10 @@ def prepare(dataset: Dataset, *, data_dir: Path | None, cache: Path, download: b
         KdbenchError: what was found is not the dataset, or ``data_dir`` is not a folder.
         MachineError: the cache folder cannot be written.
     """
-    if dataset.archives and not dataset.fixed:
+    content = ""
+    if _has_files(dataset) and not dataset.fixed:
         # Only the content can tell whether a cached entry belongs to it.
-        with Source(_find(dataset, data_dir, cache, download=download)) as source:
-            content = source.fingerprint()
-    else:
-        content = ""
+        content = _content(dataset, _find(dataset, data_dir, cache, download=download))
     key = _key(dataset, content)
     entry = cache / "data" / f"{dataset.name}-{key}"
     found = _load(entry)
@@ -64,11 +66,23 @@ def prepare(dataset: Dataset, *, data_dir: Path | None, cache: Path, download: b
     with _locked(entry):
         found = _load(entry)  # another process may have been at it
         if found is None:
-            _store(dataset, _parse(dataset, data_dir, cache, download=download), entry)
+            _store(dataset, _parse(dataset, data_dir, cache, content, download=download), entry)
             found = _load(entry)
     if found is None:
         raise MachineError(f"{entry} does not hold what was just written to it; check the disk or choose another cache")
     return found
+
+
+def _content(dataset: Dataset, path: Path) -> str:
+    """What the cache knows the content of an archive or folder by."""
+    if path.is_file():  # need not be opened for it: to list a compressed tar is to unpack it
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise KdbenchError(f"{path} cannot be read ({error.strerror or error})") from error
+    with Source(path) as source:
+        return dataset.fingerprint(source)
 
 
 def _key(dataset: Dataset, content: str) -> str:
@@ -77,14 +91,20 @@ def _key(dataset: Dataset, content: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _parse(dataset: Dataset, data_dir: Path | None, cache: Path, *, download: bool) -> Windows:
-    if not dataset.archives:
+def _has_files(dataset: Dataset) -> bool:
+    return bool(dataset.archives) or dataset.place is not None
+
+
+def _parse(dataset: Dataset, data_dir: Path | None, cache: Path, content: str, *, download: bool) -> Windows:
+    if not _has_files(dataset):
         windows = dataset.parse(None)
     else:
         path = _find(dataset, data_dir, cache, download=download)
         try:
             with Source(path) as source:
                 windows = dataset.parse(source)
+            if content and _content(dataset, path) != content:
+                raise KdbenchError(f"{path} changed while it was read; try again")
         except KdbenchError:
             if path.parent == _downloads(dataset, cache):
                 path.unlink(missing_ok=True)  # so that the next attempt downloads anew
@@ -99,6 +119,8 @@ def _downloads(dataset: Dataset, cache: Path) -> Path:
 
 def _find(dataset: Dataset, data_dir: Path | None, cache: Path, *, download: bool) -> Path:
     """The archive or unpacked folder of a dataset, downloaded if need be."""
+    if dataset.place is not None:
+        return dataset.place
     if data_dir is not None:
         if not data_dir.is_dir():
             what = "is a file" if data_dir.exists() else "does not exist"
@@ -131,9 +153,11 @@ def _find(dataset: Dataset, data_dir: Path | None, cache: Path, *, download: boo
 def _store(dataset: Dataset, windows: Windows, entry: Path) -> None:
     """Write an entry to a temporary sibling, then rename. The caller holds the entry's lock."""
     partial = entry.with_name(f"{entry.name}.partial")
+    people = tuple(np.unique(windows.person).tolist())
     meta = {
         "digest": windows.digest(),
-        "description": asdict(dataset.description),
+        "description": asdict(replace(dataset.description, people=people)),
+        "report": dict(dataset.report),
         "version": dataset.version,
         "settings": dataset.settings,
     }
@@ -142,8 +166,8 @@ def _store(dataset: Dataset, windows: Windows, entry: Path) -> None:
             if stale.exists():
                 shutil.rmtree(stale)
         partial.mkdir()
-        for field in fields(Windows):
-            np.save(partial / f"{field.name}.npy", getattr(windows, field.name), allow_pickle=False)
+        for part in fields(Windows):
+            np.save(partial / f"{part.name}.npy", getattr(windows, part.name), allow_pickle=False)
         (partial / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         partial.rename(entry)
 
@@ -154,22 +178,23 @@ def _load(entry: Path) -> Prepared | None:
         meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
         windows = Windows(
             **{
-                field.name: np.load(
-                    entry / f"{field.name}.npy", mmap_mode="r" if field.name == "x" else None, allow_pickle=False
+                part.name: np.load(
+                    entry / f"{part.name}.npy", mmap_mode="r" if part.name == "x" else None, allow_pickle=False
                 )
-                for field in fields(Windows)
+                for part in fields(Windows)
             }
         )
         if windows.digest() != meta["digest"]:
             return None
-        return Prepared(windows, meta["digest"], _description(meta["description"]))
+        return Prepared(windows, meta["digest"], _description(meta["description"]), meta["report"])
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _description(plain: dict[str, Any]) -> Description:
     channels = tuple(Channel(**channel) for channel in plain["channels"])
-    return Description(**{**plain, "channels": channels, "classes": tuple(plain["classes"])})
+    lists = {key: tuple(plain[key]) for key in ("classes", "people")}
+    return Description(**{**plain, **lists, "channels": channels})
 
 
 @contextmanager

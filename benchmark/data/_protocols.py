@@ -1,11 +1,13 @@
-"""Who is trained on and who is judged: named, versioned splits by person."""
+"""Who is trained on and who is judged: named, versioned splits, by person but for one that says that it leaks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +15,7 @@ import numpy.typing as npt
 from kdbench.data._base import Windows
 from kdbench.errors import KdbenchError, nearest
 
-PROTOCOLS: Mapping[str, str] = MappingProxyType(
-    {
-        "subject-v1": "trained on the official training people, judged on the official test people",
-        "subject-val-v1": "about a quarter of the official training people held out for validation; no test people",
-    }
-)
-"""Name to meaning, as captions print it."""
+Mask = npt.NDArray[np.bool_]
 
 PARTS = 4
 ATTEMPTS = 1000
@@ -34,52 +30,191 @@ class Split:
     side: str
 
 
-def split(protocol: str, windows: Windows, *, dataset: str, seed: int, fold: int = 0) -> Split:
-    """Rows to train on and rows to judge by. No person, hence no sample, is on both sides.
+class Protocol(ABC):
+    """A named way to divide windows, in numbered folds.
+
+    Class attributes:
+        name: as matrices and captions have it; another division gets another name.
+        meaning: what captions add.
+        side: what the evaluation rows are.
+        leaky: whether windows of one person, or that share samples, may be on both sides.
+    """
+
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+    side: ClassVar[str] = "test"
+    leaky: ClassVar[bool] = False
+
+    def folds(self, windows: Windows, *, dataset: str) -> int:
+        """How many folds there are.
+
+        Raises:
+            KdbenchError: there are too few people or windows for any.
+        """
+        return 1
+
+    def split(self, windows: Windows, *, dataset: str, seed: int, fold: int = 0) -> Split:
+        """Rows to train on and rows to judge by; see ``split``."""
+        people, judged = set(windows.person[~windows.test].tolist()), set(windows.person[windows.test].tolist())
+        if people & judged:
+            raise KdbenchError(
+                f"{dataset}: people {_listed(people & judged)} are on both official sides; wanted one each"
+            )
+        folds = self.folds(windows, dataset=dataset)
+        if not 0 <= fold < folds:
+            known = "only fold 0" if folds == 1 else f"folds 0 to {folds - 1}"
+            raise KdbenchError(f"{dataset}: {self.name} has {known}, not {fold}")
+        train, evaluation = self._rows(windows, dataset=dataset, seed=seed, fold=fold)
+        return Split(np.flatnonzero(train), np.flatnonzero(evaluation), self.side)
+
+    @abstractmethod
+    def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
+        """Training and evaluation windows; sides and fold have been checked."""
+
+
+class SubjectV1(Protocol):
+    """The official split; draws nothing."""
+
+    name = "subject-v1"
+    meaning = "trained on the official training people, judged on the official test people"
+
+    def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
+        if windows.test.all() or not windows.test.any():
+            raise KdbenchError(f"{dataset}: {self.name} wants people on both official sides, found only one side")
+        return ~windows.test, windows.test
+
+
+class SubjectValV1(Protocol):
+    """What a search uses: one of four parts (fewer where there are fewer people) of a partition drawn by the seed.
+
+    The folds of one seed are disjoint unless a draw had to be repeated because a class was left without training
+    windows.
+    """
+
+    name = "subject-val-v1"
+    meaning = "about a quarter of the official training people held out for validation; no test people"
+    side = "validation"
+
+    def folds(self, windows: Windows, *, dataset: str) -> int:
+        people = len(np.unique(windows.person[~windows.test]))
+        if people < 2:
+            raise KdbenchError(f"{dataset}: {self.name} wants two training people or more, found {people}")
+        return min(PARTS, people)
+
+    def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
+        parts, train = self.folds(windows, dataset=dataset), ~windows.test
+        held = _drawn(
+            *(dataset, windows.person[train], windows.y[train]),
+            lambda order: order[fold::parts],
+            seed=seed,
+            what="validation",
+        )
+        chosen = np.isin(windows.person, held)
+        return ~windows.test & ~chosen, chosen
+
+
+class LeaveOnePersonOut(Protocol):
+    """One fold for each person, on either official side, in ascending order; draws nothing."""
+
+    name = "leave-one-person-out"
+    meaning = "trained on all people but one, who is judged; every person in turn, one a fold"
+
+    def folds(self, windows: Windows, *, dataset: str) -> int:
+        people = len(np.unique(windows.person))
+        if people < 2:
+            raise KdbenchError(f"{dataset}: {self.name} wants two people or more, found {people}")
+        return people
+
+    def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
+        left_out = windows.person == np.unique(windows.person)[fold]
+        return ~left_out, left_out
+
+
+class RandomLeakyV1(Protocol):
+    """Windows drawn by the seed without regard to people: the published habit, for comparison with it only."""
+
+    name = "random-leaky-v1"
+    meaning = "LEAKS: random 70 % of all windows against the other 30 %, so that training has seen the people judged"
+    leaky = True
+
+    def folds(self, windows: Windows, *, dataset: str) -> int:
+        if len(windows.y) < 2:
+            raise KdbenchError(f"{dataset}: {self.name} wants two windows or more, found {len(windows.y)}")
+        return 1
+
+    def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
+        count = len(windows.y)
+        order = sorted(range(count), key=lambda row: _draw("random", dataset, seed, row))
+        judged = np.zeros(count, np.bool_)
+        judged[order[: max(1, count * 3 // 10)]] = True
+        return ~judged, judged
+
+
+_KNOWN: Mapping[str, Protocol] = MappingProxyType(
+    {known.name: known for known in (SubjectV1(), SubjectValV1(), LeaveOnePersonOut(), RandomLeakyV1())}
+)
+PROTOCOLS: Mapping[str, str] = MappingProxyType({name: known.meaning for name, known in _KNOWN.items()})
+"""Name to meaning, as captions print it."""
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol of a name.
+
+    Raises:
+        KdbenchError: there is none.
+    """
+    if name not in _KNOWN:
+        raise KdbenchError(nearest("protocols", name, _KNOWN))
+    return _KNOWN[name]
+
+
+def split(name: str, windows: Windows, *, dataset: str, seed: int, fold: int = 0) -> Split:
+    """Rows to train on and rows to judge by. But for a leaky protocol, no person, hence no sample, is on both sides.
 
     Args:
-        protocol: a key of ``PROTOCOLS``.
+        name: of the protocol, a key of ``PROTOCOLS``.
         windows: all windows of the dataset.
-        dataset: its name; the draw depends on it, on the seed and on nothing else.
-        seed: what "subject-val-v1" draws people by; "subject-v1" draws nothing.
-        fold: which part of the drawn partition "subject-val-v1" holds out, 0 to 3 (fewer parts where there are
-            fewer than four people); the folds of one seed are disjoint unless a draw had to be repeated because
-            a class was left without training windows. Always 0 for "subject-v1".
+        dataset: its name; what is drawn depends on it, on the seed, the fold and nothing else.
+        seed: what is drawn by, where anything is.
+        fold: which of the protocol's folds.
 
     Raises:
         KdbenchError: unknown protocol or fold, a person on both official sides, or too few people to split.
     """
-    if protocol not in PROTOCOLS:
-        raise KdbenchError(nearest("protocols", protocol, PROTOCOLS))
-    people, judged = set(windows.person[~windows.test].tolist()), set(windows.person[windows.test].tolist())
-    if people & judged:
-        raise KdbenchError(f"{dataset}: people {_listed(people & judged)} are on both official sides; wanted one each")
-    if protocol == "subject-v1":
-        if not people or not judged:
-            raise KdbenchError(f"{dataset}: {protocol} wants people on both official sides, found only one side")
-        if fold != 0:
-            raise KdbenchError(f"{dataset}: {protocol} has only fold 0, not {fold}")
-        return Split(np.flatnonzero(~windows.test), np.flatnonzero(windows.test), "test")
-    held = _held_out(windows, sorted(people), dataset=dataset, seed=seed, fold=fold)
-    chosen = np.isin(windows.person, held)
-    return Split(np.flatnonzero(~windows.test & ~chosen), np.flatnonzero(chosen), "validation")
+    return protocol(name).split(windows, dataset=dataset, seed=seed, fold=fold)
 
 
-def _held_out(windows: Windows, people: list[int], *, dataset: str, seed: int, fold: int) -> list[int]:
-    parts = min(PARTS, len(people))
-    if parts < 2:
-        raise KdbenchError(f"{dataset}: subject-val-v1 wants two training people or more, found {len(people)}")
-    if not 0 <= fold < parts:
-        raise KdbenchError(f"{dataset}: subject-val-v1 has folds 0 to {parts - 1}, not {fold}")
-    classes = {person: set(windows.y[windows.person == person].tolist()) for person in people}
+def _drawn(
+    dataset: str,
+    person: npt.NDArray[np.int64],
+    y: npt.NDArray[np.int64],
+    take: Callable[[list[int]], list[int]],
+    *,
+    seed: int,
+    what: str,
+) -> list[int]:
+    """What ``take`` takes from the people in an order drawn by the seed, such that the others have every class."""
+    people: list[int] = np.unique(person).tolist()
+    classes = {each: set(y[person == each].tolist()) for each in people}
     wanted = set().union(*classes.values())
     for attempt in range(ATTEMPTS):
         # Sorting by hashes, unlike a generator's permutation, is the same under every version of numpy.
-        hashes = {person: _draw("split", dataset, seed, attempt, person) for person in people}
-        held = sorted(people, key=hashes.__getitem__)[fold::parts]
-        if set().union(*(classes[person] for person in people if person not in held)) == wanted:
-            return held
-    raise KdbenchError(f"{dataset}: no draw of validation people leaves every class to the training people")
+        hashes = {each: _draw("split", dataset, seed, attempt, each) for each in people}
+        taken = take(sorted(people, key=hashes.__getitem__))
+        if set().union(*(classes[each] for each in people if each not in taken)) == wanted:
+            return taken
+    raise KdbenchError(f"{dataset}: no draw of {what} people leaves every class to the training people")
+
+
+def draw_people(
+    dataset: str, person: npt.NDArray[np.int64], y: npt.NDArray[np.int64], *, count: int, seed: int
+) -> list[int]:
+    """``count`` people, drawn so that the others have windows of every class.
+
+    Raises:
+        KdbenchError: no such draw was found.
+    """
+    return _drawn(dataset, person, y, lambda order: order[:count], seed=seed, what="test")
 
 
 def _draw(*parts: str | int) -> bytes:

@@ -1,4 +1,4 @@
-"""A stand-in for UCI HAR's archive, in its exact format but with fewer people and windows."""
+"""Stand-ins for the original archives, in their exact formats but with fewer people and windows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kdbench.data import hapt, motionsense, wisdm
+from kdbench.data.hapt import Hapt
+from kdbench.data.motionsense import MotionSense
 from kdbench.data.uci_har import SIGNALS, Side, UciHar
+from kdbench.data.wisdm import Wisdm
 
 PEOPLE = {"train": (1, 3), "test": (2,)}
 PER_CLASS = 3
@@ -78,6 +83,149 @@ def stand_in(uci_members: Members) -> UciHar:
         urls: ClassVar[tuple[str, ...]] = ()
 
     return StandIn()
+
+
+HAPT_OWNERS = {1: 1, 2: 2, 3: 1}  # experiment to person; person 2 is on the test side
+
+
+@pytest.fixture(scope="session")
+def hapt_members() -> Members:
+    """Member to content. In every experiment every class has one segment, some of them too short for a window."""
+    rng = np.random.default_rng(1)
+    members: Members = {"README.txt": b"a stand-in\n"}
+    labels: list[tuple[int, ...]] = []
+    rows: dict[str, list[tuple[int, int]]] = {"Train": [], "Test": []}  # person, label of every window
+    for experiment, person in HAPT_OWNERS.items():
+        end = 0
+        for label in range(1, 13):
+            start = end + int(rng.integers(1, 20))
+            samples = int(rng.choice([90, 127, 128, 191, 192, 260]))
+            end = start + samples - 1
+            labels.append((experiment, person, label, start, end))
+            windows = len([first for first in range(0, samples, 64) if first + 128 <= samples])
+            rows["Test" if person == 2 else "Train"] += [(person, label)] * windows
+        for kind in ("acc", "gyro"):
+            lines = [" ".join(map(repr, row)) + "\n" for row in rng.normal(size=(end + 5, 3)).tolist()]
+            members[f"RawData/{kind}_exp{experiment:02}_user{person:02}.txt"] = "".join(lines).encode()
+    members["RawData/labels.txt"] = "".join(" ".join(map(str, row)) + "\n" for row in labels).encode()
+    for side, pairs in rows.items():
+        members[f"{side}/y_{side.lower()}.txt"] = "".join(f"{label}\n" for _, label in pairs).encode()
+        members[f"{side}/subject_id_{side.lower()}.txt"] = "".join(f"{person}\n" for person, _ in pairs).encode()
+    return members
+
+
+@pytest.fixture(scope="session")
+def hapt_stand_in(hapt_members: Members) -> type[Hapt]:
+    """HAPT's class that expects the stand-in instead of the original."""
+
+    def values(member: str) -> npt.NDArray[np.float64]:
+        return np.array([line.split() for line in hapt_members[member].splitlines()], np.float64)
+
+    experiments = []
+    for experiment, person in HAPT_OWNERS.items():
+        both = [values(f"RawData/{kind}_exp{experiment:02}_user{person:02}.txt") for kind in ("acc", "gyro")]
+        experiments.append(hashlib.sha256(np.hstack(both).T.astype("<f4").tobytes()).hexdigest()[:16])
+    labels = hashlib.sha256(values("RawData/labels.txt").astype("<i8").tobytes()).hexdigest()
+
+    class StandIn(Hapt):
+        known: ClassVar[hapt.Original] = hapt.Original((1, 2), labels, tuple(experiments))
+        urls: ClassVar[tuple[str, ...]] = ()
+
+    return StandIn
+
+
+MOTION_PEOPLE = (1, 2, 18)
+MOTION_TRIALS = ("dws_1", "ups_3", "sit_5", "sit_13", "std_6", "wlk_7", "jog_9")
+
+
+@pytest.fixture(scope="session")
+def motion_members() -> Members:
+    """Member to content; ``sit_13/sub_1.csv`` is ``sit_5/sub_1.csv``."""
+    rng = np.random.default_rng(2)
+    members: Members = {}
+    for trial in MOTION_TRIALS:
+        for person in MOTION_PEOPLE:
+            table = np.round(rng.normal(size=(int(rng.choice([128, 191, 192, 260])), 12)), 6).tolist()
+            lines = [",".join(map(repr, [number, *row])) + "\n" for number, row in enumerate(table)]
+            content = ",".join(motionsense.COLUMNS) + "\n" + "".join(lines)
+            members[f"A_DeviceMotion_data/{trial}/sub_{person}.csv"] = content.encode()
+    members["A_DeviceMotion_data/sit_13/sub_1.csv"] = members["A_DeviceMotion_data/sit_5/sub_1.csv"]
+    return members
+
+
+@pytest.fixture(scope="session")
+def motion_stand_in(motion_members: Members) -> MotionSense:
+    """MotionSense's class that expects the stand-in instead of the original."""
+    trials = {}
+    for trial in MOTION_TRIALS:
+        rows, digest = 0, hashlib.sha256()
+        for person in MOTION_PEOPLE:
+            lines = motion_members[f"A_DeviceMotion_data/{trial}/sub_{person}.csv"].splitlines()[1:]
+            table = np.array([line.split(b",") for line in lines], np.float64)
+            rows += len(table)
+            signals = np.hstack([table[:, 10:] + table[:, 4:7], table[:, 7:10]])
+            digest.update(signals.T.astype("<f4").tobytes())
+        trials[trial] = motionsense.Trial(rows, digest.hexdigest())
+
+    class StandIn(MotionSense):
+        known: ClassVar[motionsense.Original] = motionsense.Original(MOTION_PEOPLE, trials)
+        urls: ClassVar[tuple[str, ...]] = ()
+
+    return StandIn()
+
+
+@dataclass(frozen=True)
+class RawText:
+    """Text in the format of WISDM's raw file, the good records in it and how often each kind of flaw is in it."""
+
+    content: bytes
+    records: list[tuple[int, str, float, float, float]]
+    counts: dict[str, int]
+
+
+@pytest.fixture(scope="session")
+def wisdm_text() -> RawText:
+    """Three people, each with a run of every activity, with every kind of malformed line strewn in."""
+    rng = np.random.default_rng(3)
+    kinds = ("records", "run together", "trailing comma", "missing value", "too many fields", "garbled")
+    counts = dict.fromkeys((*kinds, "empty line", "CRLF line"), 0)
+    records, text, clock = [], "", 49105962326000
+    for person in (1, 2, 27):
+        for activity in ("Walking", "Jogging", "Upstairs", "Downstairs", "Sitting", "Standing"):
+            for _ in range(int(rng.integers(80, 200))):
+                clock += 50_000_000
+                x, y, z = np.round(rng.normal(0, 5, 3), 8).tolist()
+                record = f"{person},{activity},{clock},{x!r},{y!r},{z!r}"
+                records.append((person, activity, x, y, z))
+                counts["records"] += 1
+                flaw = rng.choice([*counts, "none"], p=[0, *[0.02] * 7, 0.86])
+                if flaw != "none":
+                    counts[flaw] += 1
+                end = "\r\n" if flaw == "CRLF line" else "\n"
+                text += {
+                    "run together": f"{record};{person},{activity},{clock + 1},{z!r},{y!r},{x!r};",
+                    "trailing comma": f"{record},;",
+                    "missing value": f"{record};\n{person},{activity},{clock},{x!r},{y!r},;",
+                    "too many fields": f"{record};\n{record}{record};",
+                    "garbled": f"{record};\n{person},{activity},{clock},{x!r},{y!r},0.1.2;",
+                    "empty line": f"{record};\n",
+                }.get(flaw, f"{record};") + end
+                if flaw == "run together":
+                    records.append((person, activity, z, y, x))
+                    counts["records"] += 1
+    return RawText(text.encode(), records, counts)
+
+
+@pytest.fixture(scope="session")
+def wisdm_stand_in(wisdm_text: RawText) -> type[Wisdm]:
+    """WISDM's class that expects the stand-in instead of the original."""
+    found = {name: sum(record[1].lower() == name for record in wisdm_text.records) for name in wisdm.CLASSES}
+
+    class StandIn(Wisdm):
+        known: ClassVar[wisdm.Original] = wisdm.Original((1, 2, 27), found, ())
+        urls: ClassVar[tuple[str, ...]] = ()
+
+    return StandIn
 
 
 @pytest.fixture(scope="session")

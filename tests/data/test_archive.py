@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable, Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdbench.data import Source
+from kdbench.data import Source, _archive
 from kdbench.errors import KdbenchError
 
 Pack = Callable[[Mapping[str, bytes]], bytes]
@@ -76,6 +77,28 @@ def test_a_member_is_found_by_the_end_of_its_path_however_it_is_packed(
 def test_a_missing_member_is_named(tmp_path: Path, zipped: Pack, pack: Callable[[Path, Pack], None]) -> None:
     pack(tmp_path / "data", zipped)
     assert "holds no train/z.txt" in refusal(tmp_path / "data", "train/z.txt")
+
+
+@pytest.mark.parametrize("pack", WAYS)
+def test_whether_a_member_is_there_can_be_asked(
+    tmp_path: Path, zipped: Pack, pack: Callable[[Path, Pack], None]
+) -> None:
+    pack(tmp_path / "data", zipped)
+    with Source(tmp_path / "data") as source:
+        assert source.find("train/y.txt") == "top/train/y.txt"
+        assert source.find("train/z.txt") is None
+
+
+def test_a_tar_with_a_member_outside_of_it_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("../y.txt"), io.BytesIO())
+    assert "'../y.txt' points outside of it" in refusal(tmp_path / "a.tar", "y.txt")
+
+
+def test_a_tar_after_which_too_much_comes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_archive, "TOTAL_LIMIT", 3 * 2**20)
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tarfile.TarInfo("y.txt").tobuf() + bytes(2**23)))
+    assert "more than 3145728 bytes come out of it" in refusal(tmp_path / "a.tar.gz", "y.txt")
 
 
 def test_the_list_of_names_leaves_out_mac_metadata(tmp_path: Path, zipped: Pack) -> None:

@@ -19,6 +19,7 @@ DESCRIPTION = Description(
     citation="",
     licence="",
     url="",
+    people=(1, 2),
 )
 
 
@@ -52,6 +53,8 @@ def test_good_windows_pass_the_check() -> None:
         ({"y": np.array([0, 1, 2])}, "labels from 0 to 2, wanted 0 to 1"),
         ({"y": np.array([0, -1, 1])}, "labels from -1 to 1"),
         ({"start": np.array([0, -2, 0])}, "sample -2"),
+        ({"person": np.array([1, 1, 3])}, "person 2 has no window"),
+        ({"person": np.array([1, 2, 3]), "recording": np.array([0, 1, 2])}, "person 3 is not among its people"),
         ({"recording": np.array([0, 1, 1])}, "recording 1 belongs to more than one person"),
     ],
 )

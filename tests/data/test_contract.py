@@ -14,6 +14,21 @@ import pytest
 import kdbench.data
 from kdbench.data import Dataset
 
+TOML = """
+name = "my_study"
+citation = "unpublished"
+licence = "none"
+rate = 50
+classes = ["walking", "sitting"]
+channels = [{ name = "acc_x", unit = "g" }]
+[split]
+test = [1]
+[recordings]
+person = "person"
+label = "label"
+length = 128
+step = 64
+"""
 NAMES = sorted(module.name for module in pkgutil.iter_modules(kdbench.data.__path__) if not module.name.startswith("_"))
 
 
@@ -27,12 +42,20 @@ def public(name: str) -> list[type[Dataset]]:
     ]
 
 
-def dataset(name: str) -> Dataset:
-    return public(name)[0]()
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What a dataset cannot do without, where it is more than nothing."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "dataset.toml").write_text(TOML)
+    return {"own": {"path": str(folder)}}
+
+
+def dataset(name: str, **settings: str) -> Dataset:
+    return public(name)[0](**settings)
 
 
 def test_the_built_in_datasets_are_found() -> None:
-    assert {"synthetic", "uci_har"} <= set(NAMES)
+    assert {"hapt", "motionsense", "own", "synthetic", "uci_har", "wisdm"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,9 +74,9 @@ def test_every_setting_is_plain_and_kept_under_its_own_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_description_is_complete(name: str) -> None:
-    description = dataset(name).description
-    assert description.name == name
+def test_the_description_is_complete(name: str, settings: dict[str, dict[str, str]]) -> None:
+    description = dataset(name, **settings.get(name, {})).description
+    assert description.name == ("my_study" if name == "own" else name)
     assert description.title
     assert description.citation
     assert description.licence
@@ -73,7 +96,7 @@ def test_what_needs_files_says_how_to_find_them(name: str) -> None:
     assert all(Path(archive).name == archive for archive in found.archives)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not dataset(name).archives])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "own" and not dataset(name).archives])
 def test_what_needs_no_file_gives_the_same_valid_windows_every_time(name: str) -> None:
     windows = dataset(name).parse(None)
     windows.check(dataset(name).description)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbench.data import PROTOCOLS, Windows, split
+from kdbench.data import PROTOCOLS, Windows, protocol, split
 from kdbench.errors import KdbenchError
 
 LENGTH = 4
@@ -31,16 +31,20 @@ def anything(draw: st.DrawFn) -> Windows:
     return windows([person for person, _ in rows], [label for _, label in rows], tested)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@given(some=anything(), seed=st.integers(0, 2**63 - 1))
-def test_no_person_and_no_sample_is_on_two_sides_and_no_window_is_lost(protocol: str, some: Windows, seed: int) -> None:
-    rows = split(protocol, some, dataset="some", seed=seed)
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if not protocol(name).leaky])
+@given(some=anything(), seed=st.integers(0, 2**63 - 1), draw=st.data())
+def test_no_person_and_no_sample_is_on_two_sides_and_no_window_is_lost(
+    name: str, some: Windows, seed: int, draw: st.DataObject
+) -> None:
+    fold = draw.draw(st.integers(0, protocol(name).folds(some, dataset="some") - 1))
+    rows = split(name, some, dataset="some", seed=seed, fold=fold)
+    assert rows.side == protocol(name).side
     train, evaluation = set(rows.train.tolist()), set(rows.evaluation.tolist())
     assert train
     assert evaluation
     assert not train & evaluation
     assert not set(some.person[rows.train].tolist()) & set(some.person[rows.evaluation].tolist())
-    left_out = set(np.flatnonzero(some.test).tolist()) if protocol == "subject-val-v1" else set()
+    left_out = set(np.flatnonzero(some.test).tolist()) if name == "subject-val-v1" else set()
     assert train | evaluation | left_out == set(range(len(some.x)))
     assert not evaluation & left_out
     samples = [
@@ -102,8 +106,49 @@ def test_people_who_each_have_a_class_of_their_own_cannot_be_split() -> None:
         held_out(windows([1, 2, 3], [0, 1, 0], {3}), 0)
 
 
+@given(some=anything())
+def test_leaving_one_person_out_judges_everyone_once_in_ascending_order(some: Windows) -> None:
+    people = np.unique(some.person).tolist()
+    judged = []
+    for fold in range(protocol("leave-one-person-out").folds(some, dataset="some")):
+        rows = split("leave-one-person-out", some, dataset="some", seed=fold, fold=fold)
+        assert rows.side == "test"
+        judged += np.unique(some.person[rows.evaluation]).tolist()
+        assert len(rows.train) + len(rows.evaluation) == len(some.y)
+    assert judged == people
+
+
+@given(some=anything(), seed=st.integers(0, 2**63 - 1))
+def test_the_leaky_protocol_divides_all_windows_seventy_to_thirty(some: Windows, seed: int) -> None:
+    rows = split("random-leaky-v1", some, dataset="some", seed=seed)
+    assert rows.side == "test"
+    assert sorted([*rows.train.tolist(), *rows.evaluation.tolist()]) == list(range(len(some.y)))
+    assert len(rows.evaluation) == len(some.y) * 3 // 10
+    assert (np.diff(rows.train) > 0).all()
+
+
+def test_the_leaky_protocol_says_so_and_leaks() -> None:
+    assert [name for name in PROTOCOLS if protocol(name).leaky] == ["random-leaky-v1"]
+    assert all("leaky" in name for name in PROTOCOLS if protocol(name).leaky)
+    draws = [split("random-leaky-v1", EIGHT, dataset="some", seed=seed) for seed in range(20)]
+    assert len({tuple(rows.evaluation.tolist()) for rows in draws}) > 15
+    for rows in draws:
+        assert set(EIGHT.person[rows.train].tolist()) & set(EIGHT.person[rows.evaluation].tolist())
+    assert draws[0].evaluation.tolist() == [4, 10, 19, 20, 22, 25, 26, 27, 29]
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_is_an_object_of_its_name(name: str) -> None:
+    found = protocol(name)
+    assert (found.name, found.meaning) == (name, PROTOCOLS[name])
+    assert (
+        found.split(EIGHT, dataset="some", seed=3).train.tolist()
+        == split(name, EIGHT, dataset="some", seed=3).train.tolist()
+    )
+
+
 @pytest.mark.parametrize(
-    ("protocol", "some", "fold", "words"),
+    ("name", "some", "fold", "words"),
     [
         ("subject-v2", EIGHT, 0, "did you mean 'subject-v1'"),
         ("subject-v1", EIGHT, 1, "only fold 0, not 1"),
@@ -112,16 +157,20 @@ def test_people_who_each_have_a_class_of_their_own_cannot_be_split() -> None:
         ("subject-v1", windows([1, 2], [0, 0], set()), 0, "both official sides"),
         ("subject-v1", windows([1, 2], [0, 0], {1, 2}), 0, "both official sides"),
         ("subject-val-v1", windows([1, 2], [0, 0], {2}), 0, "two training people or more, found 1"),
+        ("leave-one-person-out", EIGHT, 10, "folds 0 to 9, not 10"),
+        ("leave-one-person-out", windows([1, 1], [0, 1], set()), 0, "two people or more, found 1"),
+        ("random-leaky-v1", EIGHT, 1, "only fold 0, not 1"),
+        ("random-leaky-v1", windows([1], [0], set()), 0, "two windows or more, found 1"),
     ],
 )
-def test_an_impossible_split_is_refused(protocol: str, some: Windows, fold: int, words: str) -> None:
+def test_an_impossible_split_is_refused(name: str, some: Windows, fold: int, words: str) -> None:
     with pytest.raises(KdbenchError, match=words):
-        split(protocol, some, dataset="some", seed=0, fold=fold)
+        split(name, some, dataset="some", seed=0, fold=fold)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_person_on_both_official_sides_is_refused(protocol: str) -> None:
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_person_on_both_official_sides_is_refused(name: str) -> None:
     test = EIGHT.test.copy()
     test[0] = True
     with pytest.raises(KdbenchError, match="people 0 are on both"):
-        split(protocol, replace(EIGHT, test=test), dataset="some", seed=0)
+        split(name, replace(EIGHT, test=test), dataset="some", seed=0)

@@ -1,0 +1,231 @@
+"""What the commands show and say when all is well."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import kdbench
+from kdbench.cells import Runtime
+from kdbench.session import Selection, Session, runtime
+from kdbench.store import Store
+
+CONSOLE = str(Path(sys.executable).with_name("kdbench"))
+
+
+def test_a_first_run_trains_and_shows_a_table_and_a_second_trains_nothing(
+    call: Callable[..., Any], job: Any, store: Path, same: Callable[[Path], None], cells: Any
+) -> None:
+    planned = call("plan", *job, "--cells")
+    assert planned.code == 0
+    assert "4 cells, 0 done, 4 to run\n" in planned.out
+    assert planned.out.count("  to run  ") == 4
+    assert not store.exists()
+    first = call("run", *job, "--no-track", "-j", 1)
+    assert first.code == 0, first.err
+    for row in ("teacher alone", "student alone", "kd", "hmkd"):
+        assert f"| {row} " in first.out
+    assert [line[:5] for line in first.err.splitlines() if line.startswith("[")] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    same(store)
+    times = {path: path.stat().st_mtime_ns for path in store.glob("*/*") if path.parent.name != "matrices"}
+    second = call("run", *job, "--no-track")
+    assert second.code == 0
+    assert second.out == first.out
+    assert " 4 done before;" in second.err
+    assert {path: path.stat().st_mtime_ns for path in store.glob("*/*") if path.parent.name != "matrices"} == times
+    assert "4 cells, 4 done, 0 to run\n" in call("plan", *job).out
+
+
+def test_without_options_the_matrix_run_last_is_shown(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    table = call("table")
+    assert table.code == 0
+    assert table.err == ""
+    assert table.out == call("table", *job).out
+    assert call("status").out.splitlines()[0] == f"quick in {copy}: 4 done"
+    assert call("status", *job, "--seeds", 2).out.splitlines()[0] == f"quick in {copy}: 4 done, 4 missing"
+    other = call("run", *job, "-S", "recipe.epochs=1", "--no-track", "-j", 1)
+    assert other.code == 0
+    assert call("table").out.strip() == other.out.strip()
+    assert call("table", *job).out == table.out
+
+
+def test_a_begun_cell_is_shown_with_its_epoch(call: Callable[..., Any], copy: Path, job: Any, cells: Any) -> None:
+    digest = cells(copy)[0].name
+    Store(copy).forget(digest)
+    Store(copy).write_epoch(digest, 2)
+    status = call("status", *job).out
+    assert f"begun: {digest} " in status
+    assert "epoch 2/4\n" in status
+
+
+def test_the_tidy_table_has_a_line_per_run_in_full_precision(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    shown = call("table", *job, "--format", "csv", "--metric", "accuracy", "--metric", "agreement")
+    lines = list(csv.DictReader(io.StringIO(shown.out)))
+    assert [line["row"] for line in lines] == ["teacher alone", "student alone", "kd", "hmkd"]
+    for line in lines:
+        record = Store(copy).record(line["digest"])
+        assert record is not None
+        assert float(line["accuracy"]) == record.metrics["student"]["accuracy"]
+    wide = call("table", *job, "--format", "csv-wide")
+    assert wide.out.splitlines()[1].startswith("macro_f1,")
+
+
+def test_a_table_and_a_figure_go_into_files(
+    call: Callable[..., Any], copy: Path, job: Any, tmp_path: Path, forks: Any
+) -> None:
+    table = call("table", *job, "-o", tmp_path / "table.md")
+    assert (table.code, table.out) == (0, f"wrote {tmp_path / 'table.md'}\n")
+    assert (tmp_path / "table.md").read_text() == call("table", *job).out
+    figure = forks("plot", "-o", tmp_path / "gain.svg")
+    assert (figure.code, figure.out) == (0, f"wrote {tmp_path / 'gain.svg'}\n")
+    assert "<svg" in (tmp_path / "gain.svg").read_text()
+
+
+def test_everything_is_listed_and_can_be_shown(call: Callable[..., Any]) -> None:
+    every = call("list")
+    assert every.code == 0
+    kinds = [line[:-1] for line in every.out.splitlines() if line.endswith(":")]
+    assert kinds == ["methods", "networks", "datasets", "matrices", "recipes", "protocols"]
+    for kind in kinds:
+        listed = call("list", kind)
+        assert listed.out.strip() in every.out
+        for line in listed.out.splitlines():
+            shown = call("show", line.split()[0])
+            assert shown.code == 0
+            assert shown.out.startswith(line.split()[0])
+            assert len(shown.out.splitlines()) > 2
+
+
+def test_settings_of_a_method_are_shown_with_their_limits(call: Callable[..., Any]) -> None:
+    lines = [line.split() for line in call("show", "kd").out.splitlines()]
+    assert ["temperature", "float", "4.0", "[0.1,", "100]", "search", "[1,", "10]", "log"] in lines
+
+
+def test_the_recipe_and_a_method_are_set_from_the_command_line(call: Callable[..., Any], sizes: Any) -> None:
+    plan = call("plan", *sizes, "-m", "kd", "-S", "kd.temperature=2", "--seeds", "0,3", "--recipe", "cpu").out
+    assert "recipe cpu(epochs=4, batch_size=16), seeds 0,3\n" in plan
+    assert "  kd(temperature=2.0): 2 cells, 0 done\n" in plan
+
+
+def test_a_shipped_matrix_can_be_given_by_name_or_as_a_file(call: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'datasets = ["synthetic(people=4, windows=1, length=16)"]\npairs = ["mlp(hidden=8):mlp(hidden=4)"]\nseeds = 2\n'
+        'methods = ["kd"]\n[[method]]\nname = "kd"\nlabel = "hot"\nsettings = {temperature = 50}\n'
+        '[recipe]\nname = "mine"\nepochs = 1\n'
+    )
+    plan = call("plan", "-c", path).out
+    assert plan.startswith("mine: 8 cells, 0 done, 8 to run\nprotocol subject-v1, recipe mine, seeds 0-1\n")
+    assert "  hot: 2 cells, 0 done\n" in plan
+
+
+def test_python_can_do_what_the_command_line_does(where: Runtime, selection: Selection, done: Path) -> None:
+    assert kdbench.Session is Session
+    assert kdbench.Selection is Selection
+    with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
+        kdbench.Sesion  # noqa: B018
+    session = Session(selection, runtime(store=done, cache=where.cache))
+    assert "| hmkd " in session.table("markdown", ("macro_f1",))
+
+
+def test_random_streams_and_threads_of_the_caller_are_left_alone(
+    where: Runtime, selection: Selection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(7)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    few = Selection(**{**vars(selection), "methods": ("kd",), "settings": ("recipe.epochs=1", "recipe.batch_size=16")})
+    assert Session(few, where, say=lambda line: None).run(jobs=1, track=False) == 0
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+LIGHT = """
+import contextlib, io, sys
+sys.argv = ["kdbench", *{arguments!r}]
+from kdbench.cli import main
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as out:
+    main()
+assert "kdbench" in out.getvalue()
+print(sorted({{"torch", "numpy", "pandas", "mlflow", "optuna", "matplotlib", "rich", "pebble"}} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = LIGHT.format(arguments=arguments)
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+
+
+def test_the_installed_command_runs(cache: Path, copy: Path) -> None:
+    env = {**os.environ, "KDBENCH_CACHE": str(cache), "KDBENCH_STORE": str(copy)}
+    shown = subprocess.run([CONSOLE, "status"], capture_output=True, text=True, env=env, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(f"quick in {copy}: 4 done\n")
+
+
+BARE = """
+import sys
+for name in ("mlflow", "optuna", "pebble", "rich", "pooch", "pandas", "seaborn", "matplotlib", "sklearn"):
+    sys.modules[name] = None  # as if it were not installed
+from kdbench.cli import main
+
+def kdbench(*args):
+    print("$", *args, file=sys.stderr)
+    try:
+        main.main(args=list(args))
+    except SystemExit as end:
+        print("=", end.code, file=sys.stderr)
+
+job = {job!r}
+kdbench("plan", *job)
+kdbench("run", *job, "--no-track", "-j", "1")
+kdbench("run", *job)
+kdbench("status")
+kdbench("table")
+kdbench("run", *job, "-j", "2", "--seeds=2")
+kdbench("ui")
+kdbench("track", "rebuild")
+"""
+
+
+def test_without_the_packages_that_are_not_needed_everything_else_works(
+    job: Any, cache: Path, store: Path, same: Callable[[Path], None]
+) -> None:
+    env = {**os.environ, "KDBENCH_CACHE": str(cache), "KDBENCH_STORE": str(store)}
+    code = BARE.format(job=list(job))
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    codes = [line[2:] for line in ended.stderr.splitlines() if line.startswith("= ")]
+    assert codes == ["0", "0", "0", "0", "0", "2", "2", "2"], ended.stderr
+    assert "mlflow is not installed: results are kept, not tracked" in ended.stderr
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        "error: -j above 1 needs the package pebble (pip install pebble); or run with -j 1",
+        *["error: mlflow is not installed (pip install mlflow); runs work without it, with --no-track"] * 2,
+    ]
+    assert "Traceback" not in ended.stderr
+    same(store)
+
+
+def test_a_record_says_where_its_numbers_come_from(done: Path, cells: Any) -> None:
+    for folder in cells(done):
+        content = json.loads((folder / "record.json").read_text())
+        assert content["status"] == "done"
+        assert content["digest"] == folder.name
+        assert content["versions"]["torch"] == torch.__version__
+        assert content["device"] == "cpu"
+        assert set(content["sources"]) >= {"dataset", "method", "student"}
+        assert content["cell"]["method"]["settings"].keys() >= (
+            {"temperature", "alpha"} if content["cell"]["method"]["name"] == "kd" else set()
+        )

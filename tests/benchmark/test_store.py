@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kdbench.errors import KdbenchError
+from kdbench.files import fresh_folder, write_whole
+from kdbench.results import Record
+from kdbench.spec import Matrix, Spec
+from kdbench.store import Store
+
+
+@pytest.fixture
+def record(done: Path, cells: Callable[[Path], list[Path]]) -> Record:
+    found = Store(done).record(cells(done)[0].name)
+    assert found is not None
+    return found
+
+
+def test_the_record_is_written_last_so_that_it_means_done(store: Path, record: Record) -> None:
+    runs = Store(store)
+    runs.write_checkpoint(record.digest, {"epoch": 1})
+    runs.write_epoch(record.digest, 1)
+    written: list[str] = []
+    real = os.replace
+    weights, arrays = {"w": torch.zeros(2)}, {"y": np.zeros(2)}
+
+    def noted(source: str, target: Path) -> None:
+        written.append(Path(target).name)
+        real(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", noted)
+        runs.finish(record, curve="epoch\n", weights=weights, predictions=arrays)
+    assert written[-1] == "record.json"
+    assert set(written) == {path.name for path in runs.folder(record.digest).iterdir()}
+    assert runs.record(record.digest) == record
+
+
+def test_what_is_forgotten_leaves_nothing_behind(copy: Path, record: Record) -> None:
+    runs = Store(copy)
+    runs.write_checkpoint(record.digest, {"epoch": 1})
+    runs.write_epoch(record.digest, 1)
+    runs.write_traceback(record.digest, "somewhere")
+    runs.forget(record.digest)
+    assert list(runs.folder(record.digest).iterdir()) == []
+    runs.forget(record.digest)  # twice does no harm
+
+
+def test_an_epoch_that_cannot_be_read_is_not_shown(store: Path) -> None:
+    runs = Store(store)
+    assert runs.epoch("cell") is None
+    runs.write_epoch("cell", 3)
+    assert runs.epoch("cell") == 3
+    (store / "cell" / "epoch").write_text("")
+    assert runs.epoch("cell") is None
+
+
+def test_matrices_come_back_the_one_run_last_first(store: Path) -> None:
+    runs = Store(store)
+    one = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
+    two = Matrix("two", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
+    runs.remember(one)
+    time.sleep(0.01)
+    runs.remember(two)
+    assert [matrix for _, matrix in runs.matrices()] == [two, one]
+    time.sleep(0.01)
+    runs.remember(one)
+    assert [matrix for _, matrix in runs.matrices()] == [one, two]
+
+
+def test_a_file_in_the_place_of_the_store_is_refused(store: Path) -> None:
+    store.write_text("")
+    with pytest.raises(KdbenchError, match="is a file; wanted a folder"):
+        Store(store).open_for_writing()
+
+
+def test_a_store_is_made_with_the_folders_above_it_and_nothing_in_it(tmp_path: Path) -> None:
+    Store(tmp_path / "a" / "b").open_for_writing()
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_whoever_reads_while_a_file_is_written_sees_all_of_the_old_or_all_of_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = {bytes([n]) * 200_000 for n in range(4)}
+    write_whole(path, min(contents))
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            for content in contents:
+                write_whole(path, content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = {path.read_bytes() for _ in range(200)}
+    finally:
+        stop.set()
+        writer.join()
+    assert seen <= contents
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("error", [OSError(5, "broken"), KeyboardInterrupt(), ValueError("no")])
+def test_a_folder_that_was_not_finished_is_not_there(error: BaseException, tmp_path: Path) -> None:
+    def begin(folder: Path) -> Any:
+        (folder / "a").write_text("half")
+        raise error
+
+    with pytest.raises(type(error)), fresh_folder(tmp_path / "entry") as folder:
+        begin(folder)
+    assert list(tmp_path.iterdir()) == []

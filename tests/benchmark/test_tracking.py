@@ -1,0 +1,235 @@
+"""The MLflow database: what is in it, that it is written once, and that it can be written again from records."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import socket
+import sqlite3
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdbench.store import Store
+
+
+def read(root: Path) -> dict[str, dict[str, Any]]:
+    """Runs of a database that are not deleted, by the digest of their cell; the matrix's run under "matrix"."""
+    with sqlite3.connect(f"file:{root / 'mlflow.db'}?mode=ro", uri=True) as base:
+
+        def of(table: str, uuid: str, columns: str = "key, value") -> list[tuple[Any, ...]]:
+            return base.execute(f"select {columns} from {table} where run_uuid = ?", (uuid,)).fetchall()
+
+        runs = {}
+        for uuid, status in base.execute(
+            "select run_uuid, status from runs where lifecycle_stage = 'active'"
+        ).fetchall():
+            tags = dict(of("tags", uuid))
+            name = tags.get("kdbench.cell", "matrix")
+            assert name not in runs, f"{name} stands twice"
+            runs[name] = {
+                "uuid": uuid,
+                "status": status,
+                "tags": tags,
+                "params": dict(of("params", uuid)),
+                "metrics": {(key, step): value for key, value, step in of("metrics", uuid, "key, value, step")},
+            }
+    base.close()
+    return runs
+
+
+def stable(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What does not depend on when and under which number a run was written."""
+    named = {run["uuid"]: name for name, run in runs.items()}
+    return {
+        name: {
+            **{key: run[key] for key in ("status", "params", "metrics")},
+            "tags": {
+                **{key: value for key, value in run["tags"].items() if not key.startswith("mlflow.")},
+                "parent": named.get(run["tags"].get("mlflow.parentRunId")),
+            },
+        }
+        for name, run in runs.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def first(server: Any, done: Path, job: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """A tracked run and its store. Not to be written."""
+    root = tmp_path_factory.mktemp("tracked") / "runs"
+    shutil.copytree(done, root)
+    return server("run", *job, "-j", 1, "--store", root), root
+
+
+@pytest.fixture
+def tracked(first: tuple[Any, Path], store: Path) -> Path:
+    """A copy of it, to be written."""
+    shutil.copytree(first[1], store)
+    return store
+
+
+def test_the_database_holds_the_matrix_its_cells_their_settings_their_epochs_and_the_table(
+    first: tuple[Any, Path], cells: Callable[[Path], list[Path]]
+) -> None:
+    ended, copy = first
+    assert ended.code == 0, ended.err
+    assert ended.err.count("\n") == 3, ended.err  # mlflow itself says nothing
+    runs = read(copy)
+    assert set(runs) == {"matrix", *(path.name for path in cells(copy))}
+    matrix = runs.pop("matrix")
+    assert matrix["status"] == "FINISHED"
+    assert matrix["tags"]["kdbench.complete"] == "true"
+    tables = list((copy / "mlartifacts").glob(f"**/{matrix['uuid']}/artifacts/table/*"))
+    assert {path.name for path in tables} == {"table.md", "runs.csv", "table.csv"}
+    assert "| hmkd " in next(path for path in tables if path.name == "table.md").read_text()
+    for digest, run in runs.items():
+        record = Store(copy).record(digest)
+        assert record is not None
+        assert run["status"] == "FINISHED"
+        assert run["tags"]["mlflow.parentRunId"] == matrix["uuid"]
+        assert run["tags"]["dataset"] == "synthetic"
+        assert run["params"]["seed"] == "0"
+        assert run["params"]["recipe.epochs"] == str(record.cell["recipe"]["epochs"])
+        for key, value in record.cell["method"]["settings"].items():
+            assert run["params"][f"method.settings.{key}"] == str(value)
+        assert run["metrics"]["macro_f1", 0] == record.metrics["student"]["macro_f1"]
+        for row in csv.DictReader(Store(copy).curve(digest).splitlines()):
+            epoch = int(float(row.pop("epoch")))
+            for key, value in row.items():
+                assert run["metrics"][key, epoch] == float(value)
+    assert {run["tags"]["method"] for run in runs.values()} == {"teacher alone", "student alone", "kd", "hmkd"}
+
+
+def test_a_second_run_adds_nothing_and_what_is_lost_is_written_again(forks: Any, job: Any, tracked: Path) -> None:
+    before = read(tracked)
+    assert forks("run", *job, "-j", 1).code == 0
+    assert read(tracked) == before
+    rebuilt = forks("track", "rebuild")
+    assert rebuilt.code == 0, rebuilt.err
+    assert rebuilt.out == f"wrote 4 runs to {tracked / 'mlflow.db'}\n"
+    assert stable(read(tracked)) == stable(before)
+
+
+HALF = """
+import os
+import kdbench.tracking as tracking
+from pathlib import Path
+from kdbench.store import Store
+
+store = Store(Path({store!r}))
+tracker = tracking.Tracker(store, {identity!r})
+tracker._written.clear()
+def die(*args, **kwargs):
+        os.kill(os.getpid(), 9)
+tracker.client.log_batch = die
+tracker.add(store.record({digest!r}), "a row")
+"""
+
+
+def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_older_one_s_place(
+    forks: Any, job: Any, tracked: Path, cells: Callable[[Path], list[Path]]
+) -> None:
+    identity = next(Store(tracked).matrices())[0]
+    digest = cells(tracked)[0].name
+    assert forks.start(HALF.format(store=str(tracked), identity=identity, digest=digest)).wait().code == -9
+    assert forks("run", *job, "-j", 1).code == 0
+    runs = read(tracked)  # asserts that no cell stands twice
+    assert {run["status"] for run in runs.values()} == {"FINISHED"}
+
+    path = tracked / digest / "record.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "status": "failed", "reason": "too old", "finished": "2030-01-01T00:00:00"}))
+    assert forks("run", *job, "-j", 1).code == 1
+    changed = read(tracked)
+    assert changed[digest]["status"] == "FAILED"
+    assert changed[digest]["tags"]["reason"] == "too old"
+    assert {name: run for name, run in changed.items() if name != digest}.keys() == runs.keys() - {digest}
+
+
+def test_two_runs_of_one_store_at_once_both_end_well_with_the_same_results(
+    forks: Any, job: Any, store: Path, same: Callable[[Path], None]
+) -> None:
+    both = [forks.begin("run", *job, "-j", 1) for _ in range(2)]
+    one, other = [process.wait() for process in both]
+    assert [one.code, other.code] == [0, 0], one.err + other.err
+    assert "Traceback" not in one.err + other.err
+    assert one.out == other.out
+    for path in store.glob("*/epoch"):  # of the one that ended first, told by the other
+        path.unlink()
+    same(store)
+    assert len(read(store)) == 5
+
+
+def test_what_is_not_to_be_tracked_makes_no_database(forks: Any, job: Any, copy: Path) -> None:
+    ended = forks("run", *job, "--no-track")
+    assert ended.code == 0
+    assert "kdbench ui" not in ended.err
+    assert not any("mlflow" in path.name for path in copy.iterdir())
+
+
+def test_a_database_that_is_none_is_named_after_the_table_is_shown(forks: Any, job: Any, copy: Path) -> None:
+    (copy / "mlflow.db").write_bytes(b"garbage" * 1000)
+    ended = forks("run", *job)
+    assert ended.code == 1
+    assert "| hmkd " in ended.out
+    assert ended.err.splitlines()[-1].startswith(f"error: MLflow's database in {copy} cannot be written: ")
+    assert ended.err.endswith("`kdbench track rebuild` writes it again from them\n")
+    assert "Traceback" not in ended.err
+
+
+def descendants(pid: int) -> list[int]:
+    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return [each for child in children for each in (child, *descendants(child))]
+
+
+def ended(family: list[int]) -> Callable[[], bool]:
+    return lambda: not any(Path(f"/proc/{pid}").exists() for pid in family)
+
+
+def test_pages_are_served_on_this_machine_until_they_are_stopped(
+    forks: Any, tracked: Path, until: Callable[..., None]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = forks.begin("ui", "--port", port)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def answers() -> bool:
+        try:
+            with opener.open(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    until(answers, "an answer")
+    family = descendants(process.pid)
+    assert family
+    process.kill(signal.SIGTERM)
+    stopped = process.wait()
+    assert stopped.code == 0
+    assert stopped.out.startswith(f"open http://127.0.0.1:{port}/#/experiments/1?")
+    assert stopped.out.endswith("stopped\n")
+    until(ended(family), "the servers' end")
+    assert not answers()
+
+
+SERVER = "import subprocess, sys; subprocess.run(['sleep', '1000'])"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_ends_with_all_the_processes_that_it_started(
+    number: int, forks: Any, until: Callable[..., None]
+) -> None:
+    code = f"import os, sys; from kdbench.cli import _serve; sys.exit(_serve([sys.executable, '-c', {SERVER!r}], {{}}))"
+    process = forks.start(code)
+    until(lambda: len(descendants(process.pid)) == 2, "a server with a process of its own")
+    family = descendants(process.pid)
+    process.kill(number)
+    assert process.wait().code == 0
+    until(ended(family), "their end")

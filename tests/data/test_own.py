@@ -1,0 +1,501 @@
+"""A user's own data: what is read, and what is said about what cannot be."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kdbench.data import Prepared, prepare, split
+from kdbench.data.own import Own
+from kdbench.errors import KdbenchError
+
+ABOUT = """
+name = "my_study"
+rate = 50
+classes = ["walking", "sitting"]
+channels = [{ name = "acc_x", unit = "g" }, { name = "acc_y", unit = "g" }]
+"""
+SPLIT = """
+[split]
+test = [3]
+"""
+WINDOWS = """
+[windows]
+"""
+RECORDINGS = """
+[recordings]
+person = "subject"
+label = "activity"
+length = 4
+step = 2
+"""
+
+Arrays = dict[str, Any]
+
+
+def arrays(**changed: Any) -> Arrays:
+    """Six windows of three people."""
+    x = np.arange(6 * 2 * 5, dtype=np.float64).reshape(6, 2, 5)
+    return {"x": x, "y": np.array([0, 1] * 3), "person": np.array([1, 1, 2, 2, 3, 3]), **changed}
+
+
+def npz(**changed: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays(**changed))
+    return file.getvalue()
+
+
+def rows(*runs: tuple[object, str, int], columns: str = "subject,activity,acc_x,acc_y") -> str:
+    """CSV text with a run of so many rows for each person and label; every value is another."""
+    lines, value = [columns], 0
+    for person, label, count in runs:
+        for _ in range(count):
+            value += 1
+            lines.append(f"{person},{label},{value},{-value}")
+    return "\n".join(lines) + "\n"
+
+
+RUNS = rows((1, "walking", 9), (1, "sitting", 4), (2, "sitting", 5), (2, "walking", 3), (3, "walking", 6))
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Prepared]:
+    """Write files into a folder and prepare it."""
+
+    def load(toml: str, **files: bytes | str) -> Prepared:
+        folder = tmp_path / "study"
+        folder.mkdir(exist_ok=True)
+        for name, content in {"dataset.toml": toml, **files}.items():
+            path = folder / name.replace("__", "/").replace("_csv", ".csv").replace("_npz", ".npz")
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return prepare(Own(path=str(folder)), data_dir=None, cache=tmp_path / "cache", download=False)
+
+    return load
+
+
+def entries(folder: Path) -> list[Path]:
+    data = folder / "cache" / "data"
+    return [path for path in data.iterdir() if path.is_dir()] if data.exists() else []
+
+
+def test_windows_are_as_the_arrays_have_them(load: Callable[..., Prepared]) -> None:
+    prepared = load(ABOUT + SPLIT + WINDOWS, a_npz=npz())
+    want = arrays()
+    np.testing.assert_array_equal(prepared.windows.x, want["x"].astype(np.float32))
+    assert prepared.windows.y.tolist() == [0, 1] * 3
+    assert prepared.windows.person.tolist() == [1, 1, 2, 2, 3, 3]
+    assert prepared.windows.test.tolist() == [False] * 4 + [True] * 2
+    about = prepared.description
+    assert (about.name, about.rate, about.length, about.classes) == ("my_study", 50.0, 5, ("walking", "sitting"))
+    assert [(channel.name, channel.unit) for channel in about.channels] == [("acc_x", "g"), ("acc_y", "g")]
+    assert about.people == (1, 2, 3)
+    assert prepared.report == {"files": 1, "windows": 6}
+    # It was not said which windows overlap, so those of one person count as overlapping.
+    assert prepared.windows.recording.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"x": np.asfortranarray(arrays()["x"])},
+        {"x": arrays()["x"].astype(">f4")},
+        {"x": arrays()["x"].astype(np.int16)},
+        {"y": np.array(["walking", "sitting"] * 3)},
+        {"y": np.array([0, 1] * 3, np.uint8)},
+    ],
+)
+def test_types_and_orders_of_arrays_do_not_matter(load: Callable[..., Prepared], changed: Arrays) -> None:
+    assert (
+        load(ABOUT + SPLIT + WINDOWS, a_npz=npz(**changed)).digest == load(ABOUT + SPLIT + WINDOWS, a_npz=npz()).digest
+    )
+
+
+def test_several_files_with_names_of_their_own_recordings_and_named_people(load: Callable[..., Prepared]) -> None:
+    toml = ABOUT + '[split]\ntest = ["eve"]\n[windows]\nx = "data"\nfiles = "part*.npz"\nperson = "who"\n'
+    toml += 'recording = "session"\nstart = "first"\n'
+    more = {"data": arrays()["x"], "session": np.array([7, 7, 7, 8, 8, 9]), "first": np.array([0, 3, 6, 0, 3, 0])}
+    people = [np.array(["bob", "bob", "bob", "bob", "bob", "eve"]), np.array(["ann"] * 6)]
+    parts = [npz(**more, who=who) for who in people]
+    prepared = load(toml, part1_npz=parts[0], part2_npz=parts[1], other_npz=b"not one of them")
+    windows = prepared.windows
+    assert prepared.report == {"files": 2, "windows": 12, "people": {"1": "ann", "2": "bob", "3": "eve"}}
+    assert windows.person.tolist() == [2] * 5 + [3] + [1] * 6
+    assert windows.test.tolist() == [False] * 5 + [True] + [False] * 6
+    assert windows.recording.tolist() == [0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 4, 5]
+    assert windows.start.tolist() == [0, 3, 6, 0, 3, 0] * 2
+
+
+def test_recordings_are_cut_inside_runs_of_one_person_and_label(load: Callable[..., Prepared]) -> None:
+    prepared = load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS)
+    windows = prepared.windows
+    assert windows.x[:, 0].tolist() == [
+        *([1, 2, 3, 4], [3, 4, 5, 6], [5, 6, 7, 8], [10, 11, 12, 13]),
+        *([14, 15, 16, 17], [22, 23, 24, 25], [24, 25, 26, 27]),
+    ]
+    np.testing.assert_array_equal(windows.x[:, 1], -windows.x[:, 0])
+    assert windows.y.tolist() == [0, 0, 0, 1, 1, 0, 0]
+    assert windows.person.tolist() == [1, 1, 1, 1, 2, 3, 3]
+    assert windows.recording.tolist() == [0, 0, 0, 1, 2, 4, 4]
+    assert windows.start.tolist() == [0, 2, 4, 0, 0, 0, 2]
+    assert prepared.report == {
+        "files": 1,
+        "rows": 27,
+        "rows without a label": 0,
+        "runs": 5,
+        "runs too short for a window": 1,
+    }
+
+
+def test_columns_labels_and_files_go_by_the_names_that_are_given(load: Callable[..., Prepared]) -> None:
+    toml = """
+name = "renamed"
+rate = 50
+classes = ["walking", "sitting"]
+channels = [{ name = "acc_x", unit = "g", column = "ax" }, { name = "acc_y", unit = "g", column = "ay" }]
+[split]
+test = ["p2"]
+[recordings]
+files = "logs/*.csv"
+person = "who"
+label = "what"
+delimiter = ";"
+labels = { W = "walking", S = "sitting" }
+unlabelled = ["", "null"]
+length = 2
+step = 2
+"""
+    text = "\ufeffay; who ;ax;what;other\r\n1;p1;2;W;x\r\n3;p1;4;W;\r\n5;p1;6;null;\r\n\r\n7;p1;8;S;\r\n9;p1;10;S;\r\n"
+    prepared = load(toml, logs__1_csv=text, logs__2_csv=text.replace("p1", "p2"), other_csv="nothing")
+    assert prepared.windows.x.tolist() == [[[2, 4], [1, 3]], [[8, 10], [7, 9]]] * 2
+    assert prepared.windows.y.tolist() == [0, 1, 0, 1]
+    assert prepared.windows.test.tolist() == [False, False, True, True]
+    assert prepared.report["rows without a label"] == 2
+    assert prepared.report["people"] == {"1": "p1", "2": "p2"}
+
+
+def timed(*times: float) -> str:
+    lines = [f"{person},walking,{row},0,{time!r}" for person in (1, 3) for row, time in enumerate(times)]
+    return "\n".join(["subject,activity,acc_x,acc_y,t", *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("times", "more", "starts"),
+    [
+        ((0, 20, 40, 60, 80, 100), "", [0, 2]),
+        ((0, 20, 40, 60, 100, 120), "", [0]),  # a sample is missing
+        ((0, 20, 40, 60, 100, 120), "gap = 0.05", [0, 2]),
+        ((0, 20, 40, 60, 0, 20), "", [0]),  # the clock was set back
+        ((0, 20, 40, 60, 60, 80), "", [0]),
+        ((0, 19, 41, 60, 79, 101), "", [0, 2]),
+    ],
+)
+def test_a_pause_ends_a_run(
+    load: Callable[..., Prepared], times: tuple[int, ...], more: str, starts: list[int]
+) -> None:
+    toml = ABOUT + SPLIT + RECORDINGS + f'time = "t"\ntime_unit = "ms"\n{more}\n'
+    assert load(toml, a_csv=timed(*times)).windows.start.tolist() == starts * 2
+
+
+def test_a_share_of_the_people_is_drawn_by_the_seed(load: Callable[..., Prepared]) -> None:
+    text = rows(*((person, label, 4) for person in range(10) for label in ("walking", "sitting")))
+    draws = set()
+    for seed in range(8):
+        windows = load(f"{ABOUT}[split]\nfraction = 0.3\nseed = {seed}\n{RECORDINGS}", a_csv=text).windows
+        draws.add(tuple(np.unique(windows.person[windows.test]).tolist()))
+        rows_of = split("subject-v1", windows, dataset="own", seed=0)
+        assert not set(windows.person[rows_of.train].tolist()) & set(windows.person[rows_of.evaluation].tolist())
+    assert all(len(draw) == 3 for draw in draws)
+    assert len(draws) > 4
+
+
+def test_a_drawn_share_leaves_every_class_to_training(load: Callable[..., Prepared]) -> None:
+    text = rows((1, "walking", 4), (1, "sitting", 4), (2, "walking", 4))
+    for seed in range(5):
+        windows = load(f"{ABOUT}[split]\nfraction = 0.5\nseed = {seed}\n{RECORDINGS}", a_csv=text).windows
+        assert np.unique(windows.person[windows.test]).tolist() == [2]
+    with pytest.raises(KdbenchError, match="no draw of test people leaves every class"):
+        load(f"{ABOUT}[split]\nfraction = 0.5\n{RECORDINGS}", a_csv=rows((1, "walking", 4), (2, "sitting", 4)))
+
+
+def test_a_change_of_any_file_is_seen(load: Callable[..., Prepared], tmp_path: Path) -> None:
+    first = load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS)
+    assert load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS).digest == first.digest
+    assert len(entries(tmp_path)) == 1
+    assert load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS.replace("-1\n", "-1.5\n", 1)).digest != first.digest
+    assert load(ABOUT + SPLIT + RECORDINGS.replace("step = 2", "step = 1"), a_csv=RUNS).digest != first.digest
+
+
+def test_a_change_while_it_is_read_is_seen(tmp_path: Path) -> None:
+    class Slow(Own):
+        def parse(self, source: Any) -> Any:
+            windows = super().parse(source)
+            (tmp_path / "a.npz").write_bytes(npz(y=np.array([1, 0] * 3)))
+            return windows
+
+    (tmp_path / "dataset.toml").write_text(ABOUT + SPLIT + WINDOWS)
+    (tmp_path / "a.npz").write_bytes(npz())
+    with pytest.raises(KdbenchError, match="changed while it was read"):
+        prepare(Slow(path=str(tmp_path)), data_dir=None, cache=tmp_path.parent / "elsewhere", download=False)
+
+
+def test_a_relative_path_starts_from_the_current_folder(
+    load: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = load(ABOUT + SPLIT + WINDOWS, a_npz=npz()).digest
+    monkeypatch.chdir(tmp_path)
+    assert prepare(Own(path="study"), data_dir=None, cache=tmp_path, download=False).digest == digest
+    assert Own(path="study").description.name == "my_study"
+
+
+def test_a_zip_of_the_folder_serves_as_well(load: Callable[..., Prepared], tmp_path: Path) -> None:
+    digest = load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS).digest
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        for path in (tmp_path / "study").iterdir():
+            archive.write(path, f"study/{path.name}")
+    assert prepare(Own(path=str(tmp_path / "study.zip")), data_dir=None, cache=tmp_path).digest == digest
+
+
+@pytest.mark.parametrize(("path", "words"), [("", "path is missing"), ("nowhere", "does not exist"), (".", "holds no")])
+def test_a_path_that_leads_nowhere_is_refused(
+    path: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(KdbenchError, match=words):
+        prepare(Own(path=path), data_dir=None, cache=tmp_path, download=False)
+
+
+def changed(old: str, new: str) -> str:
+    assert old in ABOUT + SPLIT + RECORDINGS
+    return (ABOUT + SPLIT + RECORDINGS).replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        (changed('name = "my_study"', "name ="), "dataset.toml is not valid TOML: Invalid value (at line 2, column 7)"),
+        (changed('name = "my_study"', ""), "dataset.toml: name is missing, wanted a text"),
+        (changed('"my_study"', '"my\\nstudy"'), "dataset.toml: name is 'my\\nstudy', wanted a text of one line"),
+        (changed('name = "my_study"', 'names = "x"'), "no 'names' in keys of dataset.toml (did you mean 'name'?)"),
+        (changed("rate = 50", 'rate = "50"'), "rate is '50', wanted a number from 1e-06 to 1e+06"),
+        (changed("rate = 50", "rate = nan"), "rate is nan, wanted a number"),
+        (changed("rate = 50", "rate = true"), "rate is True, wanted a number"),
+        (changed('["walking", "sitting"]', '["walking"]'), "wanted one channel and two classes or more"),
+        (changed('["walking", "sitting"]', '["a", "b", "a"]'), "classes names 'a' twice"),
+        (changed('["walking", "sitting"]', '["a", 1]'), "classes is 1, wanted a list of texts"),
+        (changed('name = "acc_y"', 'name = "acc_x"'), "channels names 'acc_x' twice"),
+        (changed('name = "acc_y", unit = "g"', 'name = "acc_y"'), "channels[1].unit is missing, wanted a text"),
+        (changed('name = "acc_y", unit = "g"', 'name = "a", unt = "g"'), "no 'unt' in keys of channels[1] (did you"),
+        (changed("[split]\ntest = [3]", ""), "split is missing, wanted a table"),
+        (changed("test = [3]", ""), "split: wanted either test, a list of people, or fraction"),
+        (changed("test = [3]", "test = [3]\nfraction = 0.3"), "split: wanted either test"),
+        (changed("test = [3]", "fraction = 1.0"), "split.fraction is 1.0, wanted a number from"),
+        (changed("test = [3]", "test = [4]"), "dataset.toml: split: no '4' in the people; known: 1, 2, 3"),
+        (changed("test = [3]", "test = []"), "test names 0 of 3 people"),
+        (changed("test = [3]", "test = [1, 2, 3]"), "test names 3 of 3 people; wanted some, and some left"),
+        (changed("test = [3]", "test = [true]"), "split.test is True, wanted a list of whole numbers or texts"),
+        (ABOUT + SPLIT, "wanted either a table [windows] or a table [recordings]"),
+        (ABOUT + SPLIT + WINDOWS + RECORDINGS, "wanted either a table [windows] or a table [recordings]"),
+        (changed("step = 2", "step = 0"), "recordings.step is 0, wanted a whole number from 1"),
+        (changed("step = 2", "step = 2.5"), "recordings.step is 2.5, wanted a whole number"),
+        (changed("step = 2", ""), "recordings.step is missing, wanted a whole number"),
+        (changed("step = 2", 'step = 2\ntime_unit = "min"'), "recordings.time_unit: no 'min' in units"),
+        (changed("step = 2", 'step = 2\ndelimiter = ""'), "recordings.delimiter is '', wanted one character"),
+        (changed("step = 2", 'step = 2\nlabels = { W = "walk" }'), "recordings.labels: no 'walk' in classes (did you"),
+        (changed("step = 2", 'step = 2\nfiles = "*.txt"'), "holds no file '*.txt' beside dataset.toml"),
+        (changed("length = 4", "length = 40"), "no run of one person and label has 40 samples"),
+        (changed('label = "activity"', 'label = "activty"'), "a.csv line 1: no 'activty' in its columns (did you mean"),
+        (ABOUT + SPLIT + WINDOWS + 'x = ["a"]', "windows.x is ['a'], wanted a text"),
+        (ABOUT + SPLIT + WINDOWS + 'start = "first"', "windows: wanted both recording and start, or neither"),
+    ],
+)
+def test_a_wrong_description_is_refused_in_one_line(
+    load: Callable[..., Prepared], tmp_path: Path, toml: str, words: str
+) -> None:
+    with pytest.raises(KdbenchError) as caught:
+        load(toml, a_csv=RUNS, a_npz=npz())
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("1,walking,2,-2", "1,walking,2", "a.csv line 3 has 3 fields, wanted 4"),
+        ("1,walking,2,-2", "1,walking,,-2", "a.csv line 3 holds '' in column 'acc_x', wanted a number"),
+        ("1,walking,2,-2", "1,walking,nan,-2", "a.csv line 3 holds 'nan' in column 'acc_x', a value that is not"),
+        ("1,walking,2,-2", "1,walking,2,-1e40", "a.csv line 3 holds '-1e40' in column 'acc_y', a value that is not"),
+        ("1,walking,2,-2", "1,walking,1_0,-2", "a.csv line 3 holds '1_0' in column 'acc_x', wanted a number"),
+        ("1,walking,2,-2", "1,walkng,2,-2", "line 3 has label 'walkng': no 'walkng' in classes (did you mean 'walk"),
+        ("1,walking,2,-2", ",walking,2,-2", "a.csv line 3 has no subject"),
+        ("1,walking,2,-2", '1,"walking,2,-2', "a.csv line 28 is not valid CSV (unexpected end of data)"),
+        ("1,walking,2,-2", "1,walking,\x1b[2J,-2", "line 3 holds '\\x1b[2J' in column 'acc_x'"),
+        ("acc_y", "acc_z", "a.csv line 1: no 'acc_y' in its columns (did you mean 'acc_z'?)"),
+        ("subject", "activity", "a.csv line 1: no 'subject' in its columns"),
+        ("subject,", "activity,subject,", "a.csv line 1: names column 'activity' twice"),
+    ],
+)
+def test_a_wrong_recording_is_named_by_file_and_line(
+    load: Callable[..., Prepared], tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    assert old in RUNS
+    with pytest.raises(KdbenchError) as caught:
+        load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS.replace(old, new, 1))
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "a.csv line 1: no 'subject' in its columns"),
+        (b"subject,activity,acc_x,acc_y\n1,walking,1,\xff\n", "a.csv line 2 is not UTF-8 text"),
+        (b"subject,activity,acc_x,acc_y\n", "no run of one person and label has 4 samples"),
+        (rows((1, "walking", 9)).encode(), "split wants two people or more with windows, found 1"),
+        (b"\x00" * 10, "a.csv line 1"),
+    ],
+)
+def test_a_recording_without_anything_to_read_is_refused(
+    load: Callable[..., Prepared], content: bytes, words: str
+) -> None:
+    with pytest.raises(KdbenchError) as caught:
+        load(ABOUT + SPLIT + RECORDINGS, a_csv=content)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_times_that_disagree_with_the_rate_are_refused(load: Callable[..., Prepared], unit: str) -> None:
+    toml = ABOUT + SPLIT + RECORDINGS + f'time = "t"\ntime_unit = "{unit}"\ngap = 1e6\n'
+    with pytest.raises(KdbenchError, match=f"rate is 50 Hz, but column 't' in {unit} gives"):
+        load(toml, a_csv=timed(0, 20, 40, 60, 80))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"x": np.zeros((6, 5, 2))}, "a.npz: array 'x' has shape (6, 5, 2), wanted (N, 2, T): window, channel, time"),
+        ({"x": np.zeros((6, 2))}, "array 'x' has shape (6, 2)"),
+        ({"x": np.zeros((0, 2, 5))}, "array 'x' has shape (0, 2, 5)"),
+        ({"x": np.zeros((6, 2, 5), complex)}, "array 'x' is of type complex128, wanted numbers"),
+        ({"x": np.zeros((6, 2, 5), bool)}, "array 'x' is of type bool, wanted numbers"),
+        (
+            {"x": arrays()["x"] * [[[1], [np.nan]]]},
+            "array 'x' holds a value that is not finite in row 0, counted from 0",
+        ),
+        ({"x": arrays()["x"] * 1e38}, "array 'x' holds a value that is not finite in row "),
+        ({"y": np.array([0, 1, 2] * 2)}, "array 'y' is 2 in row 2, counted from 0; wanted 0 to 1"),
+        ({"y": np.array([0, -1] * 3)}, "array 'y' is -1 in row 1"),
+        ({"y": np.array([0.0, 1] * 3)}, "array 'y' has shape (6,) and type float64, wanted (6,) whole numbers"),
+        ({"y": np.array([0, 1])}, "array 'y' has shape (2,)"),
+        (
+            {"y": np.array(["walking", "siting"] * 3)},
+            "array 'y' row 1, counted from 0: no 'siting' in classes (did you",
+        ),
+        ({"y": np.array([None] * 6)}, "array 'y' has"),
+        ({"person": np.array([1, 2])}, "array 'person' has shape (2,)"),
+        ({"person": np.array(["a"])}, "array 'person' has shape (1,), wanted (6,)"),
+    ],
+)
+def test_a_wrong_array_is_named_by_file_and_row(
+    load: Callable[..., Prepared], tmp_path: Path, changes: Arrays, words: str
+) -> None:
+    with pytest.raises(KdbenchError) as caught:
+        load(ABOUT + SPLIT + WINDOWS, a_npz=npz(**changes))
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert entries(tmp_path) == []
+
+
+def test_arrays_that_are_not_there_or_damaged_are_named(load: Callable[..., Prepared]) -> None:
+    with pytest.raises(KdbenchError, match=r"no 'X' in the arrays of a\.npz; known: person, x, y"):
+        load(ABOUT + SPLIT + WINDOWS + 'x = "X"', a_npz=npz())
+    with pytest.raises(KdbenchError, match=r"a\.npz is not an \.npz file"):
+        load(ABOUT + SPLIT + WINDOWS, a_npz=b"nothing")
+    good = npz()
+    for position in range(0, len(good), 37):
+        content = good[:position] + bytes([good[position] ^ 0x41]) + good[position + 1 :]
+        try:
+            prepared = load(ABOUT + SPLIT + WINDOWS, a_npz=content)
+        except KdbenchError as error:
+            assert str(error).isprintable()  # noqa: PT017
+        else:
+            np.testing.assert_array_equal(prepared.windows.x, arrays()["x"].astype(np.float32))
+
+
+def test_an_array_that_declares_more_than_it_holds_is_refused(load: Callable[..., Prepared]) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2, 5)})
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+    with pytest.raises(KdbenchError, match=r"array 'x' has 0 bytes, wanted those of float64 \(1099511627776, 2, 5\)"):
+        load(ABOUT + SPLIT + WINDOWS, a_npz=file.getvalue())
+
+
+FOLDER = Path(os.environ.get("KDBENCH_DATA") or "unset")
+ARCHIVE = FOLDER / "WISDM_ar_v1.1_AdaTime_windows.zip"
+WISDM_WINDOWS = """\
+name = "wisdm_windows"
+title = "WISDM windows, per-user standardised"
+citation = "Kwapisz, Weiss, Moore. Activity Recognition using Cell Phone Accelerometers. SensorKDD 2010."
+rate = 20
+classes = ["downstairs", "jogging", "sitting", "standing", "upstairs", "walking"]
+channels = [
+  { name = "acc_x", unit = "standard deviations" },
+  { name = "acc_y", unit = "standard deviations" },
+  { name = "acc_z", unit = "standard deviations" },
+]
+
+[split]
+test = [27, 28, 29, 30, 31, 32, 33, 34, 35, 36]
+
+[windows]
+recording = "recording"
+start = "start"
+"""
+
+
+def bring_wisdm_windows(archive: Path, folder: Path) -> None:
+    """The worked example of the documentation: join each person's arrays, put channels before time."""
+    x, y, person = [], [], []
+    with zipfile.ZipFile(archive) as source:
+        for number in range(36):
+            for side in ("train", "test"):
+                x.append(np.load(source.open(f"{side}_{number}_x.npy")).transpose(0, 2, 1))
+                y.append(np.load(source.open(f"{side}_{number}_y.npy")))
+                person += [number + 1] * len(y[-1])
+    one = np.arange(len(person))  # no two windows overlap: each is a recording of its own
+    folder.mkdir()
+    np.savez(
+        folder / "windows.npz",
+        x=np.concatenate(x),
+        y=np.concatenate(y),
+        person=np.array(person),
+        recording=one,
+        start=0 * one,
+    )
+    (folder / "dataset.toml").write_text(WISDM_WINDOWS)
+
+
+@pytest.mark.skipif(not ARCHIVE.exists(), reason="KDBENCH_DATA names no folder with the WISDM windows")
+def test_the_worked_example_brings_the_wisdm_windows(tmp_path: Path) -> None:
+    bring_wisdm_windows(ARCHIVE, tmp_path / "wisdm")
+    prepared = prepare(Own(path=str(tmp_path / "wisdm")), data_dir=None, cache=tmp_path, download=False)
+    assert prepared.description.title == "WISDM windows, per-user standardised"
+    assert prepared.windows.x.shape == (7292, 3, 128)
+    assert np.bincount(prepared.windows.y).tolist() == [661, 2287, 391, 316, 810, 2827]
+    assert prepared.description.people == tuple(range(1, 37))
+    assert np.unique(prepared.windows.person[prepared.windows.test]).tolist() == list(range(27, 37))
+    for protocol in ("subject-v1", "subject-val-v1"):
+        rows_of = split(protocol, prepared.windows, dataset="own", seed=0)
+        assert len(np.unique(prepared.windows.y[rows_of.train])) == 6
