@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kdbench.session import Selection as Selection
+    from kdbench.selection import Selection as Selection
     from kdbench.session import Session as Session
     from kdbench.session import runtime as runtime
     from kdbench.spec import Cell as Cell
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kdbench.spec import Recipe as Recipe
 
 _HOMES = {
-    "Selection": "kdbench.session",
+    "Selection": "kdbench.selection",
     "Session": "kdbench.session",
     "runtime": "kdbench.session",
     "Cell": "kdbench.spec",

@@ -304,13 +304,13 @@ def track() -> None:
     """Manage the MLflow index of the results."""
 
 
-@track.command()
+@track.command(name="rebuild")
 @_places
-def rebuild(store: Path, data_dir: Path | None, device: str) -> None:
+def track_rebuild(store: Path, data_dir: Path | None, device: str) -> None:
     """Write the MLflow database again from the records."""
-    from kdbench.session import rebuild_tracking
+    from kdbench.mirror import rebuild
 
-    count = rebuild_tracking(_runtime(store, data_dir, device))
+    count = rebuild(_runtime(store, data_dir, device), lambda line: click.echo(line, err=True))
     click.echo(f"wrote {count} runs to {store / 'mlflow.db'}")
 
 
@@ -352,7 +352,8 @@ def _runtime(store: Path, data_dir: Path | None, device: str) -> Runtime:
 
 
 def _session(chosen: dict[str, Any], *, last: bool = False) -> Session:
-    from kdbench.session import Selection, Session
+    from kdbench.selection import Selection
+    from kdbench.session import Session
 
     where = _runtime(chosen.pop("store"), chosen.pop("data_dir"), chosen.pop("device"))
     return Session(Selection(**chosen), where, say=lambda line: click.echo(line, err=True), last=last)

@@ -32,10 +32,20 @@ class Progress:
         runtime: where.
         jobs: how many cells run at a time.
         say: prints a line.
+        on_record: given each record as it comes.
     """
 
-    def __init__(self, cells: Mapping[str, Cell], runtime: Runtime, jobs: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cells: Mapping[str, Cell],
+        runtime: Runtime,
+        jobs: int,
+        say: Callable[[str], None],
+        *,
+        on_record: Callable[[Cell, Record], None] | None = None,
+    ) -> None:
         self.cells, self.jobs, self.say = cells, jobs, say
+        self.on_record = on_record
         self.store = Store(runtime.store)
         self.runtime = runtime
         self.left = dict.fromkeys(cells)  # digests, in the plan's order
@@ -73,6 +83,8 @@ class Progress:
         self._line(f"{cell}: {result} ({record.seconds:.0f} s)")
         for warning in record.warnings:
             self._line(f"{cell}: warning: {warning}", count=False)
+        if self.on_record is not None:
+            self.on_record(cell, record)
 
     def skipped(self, cell: Cell, reason: str) -> None:
         self.left.pop(cell.digest, None)

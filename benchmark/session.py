@@ -1,85 +1,23 @@
-"""What the commands do, with what was selected on the command line or from Python."""
+"""What the commands do with a selection in a store."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from kdbench.cells import Runtime
-from kdbench.errors import KdbenchError, nearest
+from kdbench.errors import KdbenchError
+from kdbench.mirror import METRICS, Mirror
 from kdbench.plan import Plan
 from kdbench.progress import Progress
-from kdbench.results import Entry, csv_tidy, csv_wide, report, tabulate
+from kdbench.results import csv_tidy, csv_wide, report, tabulate
 from kdbench.runner import Outcome, entries, make_plan, run_cells, unfinished
-from kdbench.spec import Matrix, MethodRow, Spec, Value, parse_pair, parse_recipe, parse_seeds, parse_value
+from kdbench.selection import Selection
 from kdbench.store import Store
-
-METRICS = ("macro_f1", "accuracy")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What the user asked for, as the command line has it; empty means as the matrix has it."""
-
-    config: str | None = None
-    datasets: tuple[str, ...] = ()
-    pairs: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    seeds: str | None = None
-    recipe: str | None = None
-    protocol: str | None = None
-    settings: tuple[str, ...] = ()
-
-    def matrix(self, base: Matrix | None = None) -> Matrix:
-        """The matrix that was selected.
-
-        Args:
-            base: what is meant where nothing was selected at all; the matrix ``quick`` by default.
-
-        Raises:
-            KdbenchError: if something selected has a wrong form.
-        """
-        if base is not None and self == Selection():
-            return base
-        matrix = Matrix.load(self.config or "quick")
-        if self.datasets:
-            matrix = replace(matrix, datasets=tuple(map(Spec.parse, self.datasets)), fallback=None)
-        if self.pairs:
-            matrix = replace(matrix, pairs=tuple(map(parse_pair, self.pairs)))
-        if self.methods:
-            matrix = replace(matrix, methods=tuple(MethodRow(Spec.parse(text)) for text in self.methods))
-        if self.seeds is not None:
-            matrix = replace(matrix, seeds=parse_seeds(self.seeds))
-        if self.recipe is not None:
-            matrix = replace(matrix, recipe=parse_recipe(self.recipe))
-        if self.protocol is not None:
-            matrix = replace(matrix, protocol=self.protocol)
-        return _with_settings(matrix, self.settings)
-
-
-def _with_settings(matrix: Matrix, settings: tuple[str, ...]) -> Matrix:
-    changes: dict[str, dict[str, Value]] = {}
-    for text in settings:
-        target, equals, value = text.partition("=")
-        name, dot, key = target.strip().partition(".")
-        if not (equals and dot and name and key and value.strip()):
-            raise KdbenchError(f"-S {text!r} is not of the form method.key=value or recipe.key=value")
-        changes.setdefault(name, {})[key] = parse_value(value.strip())
-    names = [row.method.name for row in matrix.methods]
-    for name in changes:
-        if name not in ("recipe", *names):
-            raise KdbenchError(nearest("the methods selected, nor 'recipe'", name, names))
-
-    def changed(row: MethodRow) -> MethodRow:
-        change = changes.get(row.method.name, {})
-        return replace(row, method=Spec(row.method.name, {**row.method.settings, **change}))
-
-    recipe = matrix.recipe.changed(changes.get("recipe", {}))
-    return replace(matrix, methods=tuple(map(changed, matrix.methods)), recipe=recipe)
 
 
 def runtime(
@@ -163,25 +101,25 @@ class Session:
 
     def run(self, *, jobs: int | None, track: bool, retry_failed: bool = False, rerun_stale: bool = False) -> int:
         """Run what is missing, print the table, and return the exit code: 1 if a cell failed."""
-        self.store.open_for_writing()
         plan = self.plan(download=True)
+        self.store.open_for_writing()
         if jobs is None:
             jobs = 1 if self.runtime.device != "cpu" or not _installed("pebble") else len(_cores())
-        track = track and self._tracking_works()
         identity = self.store.remember(replace(plan.matrix, fallback=None))  # it has been decided
+        mirror = Mirror(self.store, identity, plan, self.say) if track and self._tracking_works() else None
         todo = unfinished(plan, self.store, retry_failed=retry_failed, rerun_stale=rerun_stale)
         self.say(
             f"{plan.matrix.name}: {len(plan.cells)} cells, {len(plan.cells) - len(todo)} done before; "
             f"store {self.runtime.store}, device {self.runtime.device}, {min(jobs, max(1, len(todo)))} at a time"
         )
-        with Progress(todo, self.runtime, jobs, self.say) as progress:
+        with Progress(todo, self.runtime, jobs, self.say, on_record=mirror.add if mirror else None) as progress:
             outcome = run_cells(todo, plan, self.runtime, progress, jobs=jobs)
         filled = entries(plan, self.store)
         text = report(filled, METRICS, version=version("kdbench"))
         print(f"\n{text}")
-        if track:
-            _mirror(self.store, identity, plan, filled)
-        self._say_how_to_go_on(outcome, track)
+        if mirror:
+            mirror.finish(filled)
+        self._say_how_to_go_on(outcome, mirror is not None)
         return 1 if outcome.failed or outcome.skipped else 0
 
     def _tracking_works(self) -> bool:
@@ -259,48 +197,6 @@ class Session:
             gain_figure(tabulate(entries(self.plan(download=False), self.store), metric), path)
         except ValueError as error:
             raise KdbenchError(str(error)) from None
-
-
-def rebuild_tracking(where: Runtime) -> int:
-    """Write the MLflow database of a store again from its records; returns how many were written.
-
-    Raises:
-        KdbenchError: if mlflow is not installed or the store has no matrix.
-    """
-    from kdbench import tracking
-
-    store = Store(where.store)
-    matrices = list(store.matrices())
-    if not matrices:
-        raise KdbenchError(f"no matrix was run in {where.store} (--store, KDBENCH_STORE)")
-    store.open_for_writing()
-    plans = [(identity, make_plan(matrix, where, download=False, chosen=True)) for identity, matrix in matrices]
-    tracking.forget(store.root)
-    # Oldest first, as they were written.
-    return sum(_mirror(store, identity, plan, entries(plan, store)) for identity, plan in reversed(plans))
-
-
-def _mirror(store: Store, identity: str, plan: Plan, filled: list[Entry]) -> int:
-    """Write the records of a plan to MLflow; returns how many cells have one."""
-    from kdbench.tracking import Tracker, writing
-
-    rows: dict[str, tuple[Entry, str]] = {}
-    for entry in filled:
-        if entry.record is not None:
-            rows.setdefault(entry.record.digest, (entry, entry.row))
-    metrics = METRICS
-    texts: Mapping[str, str] = {
-        "table.md": report(filled, metrics, version=version("kdbench")),
-        "runs.csv": csv_tidy(filled, metrics),
-        "table.csv": csv_wide([tabulate(filled, metric) for metric in metrics]),
-    }
-    with writing(store.root):
-        tracker = Tracker(store, identity)
-        for entry, row in rows.values():
-            assert entry.record is not None
-            tracker.add(entry.record, row)
-        tracker.finish(texts, complete=len(rows) == len(plan.cells))
-    return len(rows)
 
 
 def _grouped(plan: Plan) -> dict[tuple[str, str, str], list[int]]:

@@ -22,7 +22,8 @@ import torch
 
 from kdbench.cells import Runtime
 from kdbench.cli import main
-from kdbench.session import Selection, Session, runtime
+from kdbench.selection import Selection
+from kdbench.session import Session, runtime
 from kdbench.store import Store
 
 DATASET = "synthetic(people=4, windows=2, length=32)"

@@ -48,8 +48,8 @@ def test_a_disk_that_fills_in_the_middle_stops_the_run_and_costs_nothing_that_is
     disk = mounted(SMALL)
     store = disk.outside / "runs"
     store.mkdir()
-    # The student's files take some 120 kB, all four cells' take more than this.
-    ballast = fill(disk.outside, leave=200_000)
+    # The teacher's files take some 90 kB, each of the other three cells' some 30 kB, all of them in pages of 4 kB.
+    ballast = fill(disk.outside, leave=150_000)
     ended = run(forks, disk, job, jobs)
     assert ended.code == 1
     line = ended.err.splitlines()[-1]

@@ -10,14 +10,15 @@ import torch
 
 from kdbench.cells import Runtime, run_cell
 from kdbench.plan import Plan
-from kdbench.session import Selection, Session
+from kdbench.selection import Selection
+from kdbench.session import Session
 from kdbench.store import Store
 
 RUN = """
 import sys
 from dataclasses import replace
 from kdbench import Session, runtime
-from kdbench.session import Selection
+from kdbench.selection import Selection
 
 where = replace(runtime(store={store!r}, cache={cache!r}, device="cpu"), checkpoint_seconds=0)
 sys.exit(Session({selection!r}, where, say=lambda line: print(line, file=sys.stderr)).run(jobs={jobs}, track=False))

@@ -17,7 +17,8 @@ import torch
 
 import kdbench
 from kdbench.cells import Runtime
-from kdbench.session import Selection, Session, runtime
+from kdbench.selection import Selection
+from kdbench.session import Session, runtime
 from kdbench.store import Store
 
 CONSOLE = str(Path(sys.executable).with_name("kdbench"))

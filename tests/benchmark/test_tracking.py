@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from kdbench import tracking
+from kdbench.mirror import Mirror
+from kdbench.runner import make_plan
 from kdbench.store import Store
 
 
@@ -119,6 +122,9 @@ HALF = """
 import os
 import kdbench.tracking as tracking
 from pathlib import Path
+from kdbench import tracking
+from kdbench.mirror import Mirror
+from kdbench.runner import make_plan
 from kdbench.store import Store
 
 store = Store(Path({store!r}))
@@ -233,3 +239,17 @@ def test_a_server_ends_with_all_the_processes_that_it_started(
     process.kill(number)
     assert process.wait().code == 0
     until(ended(family), "their end")
+
+
+def test_a_record_is_in_the_database_as_soon_as_its_cell_is_done(tracked: Path, where: Any) -> None:
+    store = Store(tracked)
+    identity, matrix = next(store.matrices())
+    plan = make_plan(matrix, where, download=False, chosen=True)
+    tracking.forget(tracked)
+    digest, cell = next(iter(plan.cells.items()))
+    record = store.record(digest)
+    assert record is not None
+    Mirror(store, identity, plan, print).add(cell, record)
+    found = read(tracked)
+    assert set(found) == {"matrix", digest}
+    assert (found["matrix"]["status"], found[digest]["status"]) == ("RUNNING", "FINISHED")
