@@ -241,6 +241,7 @@ def test_a_server_ends_with_all_the_processes_that_it_started(
     until(ended(family), "their end")
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
 def test_a_record_is_in_the_database_as_soon_as_its_cell_is_done(tracked: Path, where: Any) -> None:
     store = Store(tracked)
     identity, matrix = next(store.matrices())
