@@ -4,9 +4,10 @@ The command line is ``kdbench``; from Python::
 
     from kdbench import Selection, Session, runtime
 
-    session = Session(Selection(config="quick", seeds="3"), runtime(store="runs"))
-    session.run(jobs=2, track=False)
-    print(session.table("markdown", ("macro_f1",)))
+    if __name__ == "__main__":  # workers import this file
+        session = Session(Selection(seeds="3"), runtime(store="runs"))
+        session.run(jobs=2, track=False)
+        print(session.table("markdown", ("macro_f1",)))
 
 Nothing heavy is imported before it is asked for.
 """

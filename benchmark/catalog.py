@@ -123,7 +123,7 @@ class Catalog(Generic[T]):
         if len(claims) > 1:
             raise KdbenchError(f"{name!r} in {self.kind} is claimed by {' and '.join(claims)}; uninstall all but one")
         if name in self._built_in:
-            module = importlib.import_module(f"{self.package.__name__}.{name}")
+            module = self._imported(name)
             public = [
                 value
                 for key, value in vars(module).items()
@@ -134,17 +134,26 @@ class Catalog(Generic[T]):
             ]
             if len(public) != 1:
                 raise KdbenchError(f"{module.__file__} defines {len(public)} public {self.kind}, wanted exactly one")
-            return cast(type[T], public[0])
+            return self._whole(public[0], f"{module.__file__}")
         try:
             loaded = self._plugged[name][0].load()
         except Exception as error:
             raise KdbenchError(f"{claims[0]}, the plug-in {name!r} in {self.kind}: {error!r}") from None
         if not (inspect.isclass(loaded) and issubclass(loaded, self.base)):
             raise KdbenchError(f"{claims[0]} is not a subclass of {self.base.__name__}")
+        return self._whole(loaded, claims[0])
+
+    def _imported(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(f"{self.package.__name__}.{name}")
+        except Exception as error:  # somebody's new file
+            raise KdbenchError(f"{self.package.__name__}.{name} cannot be imported: {error!r}") from error
+
+    def _whole(self, cls: Any, where: str) -> type[T]:
         for attribute, hint in self.base.__annotations__.items():
-            if hint.startswith("ClassVar") and not hasattr(loaded, attribute):
-                raise KdbenchError(f"{claims[0]} lacks the class attribute {attribute!r}")
-        return cast(type[T], loaded)
+            if str(hint).startswith("ClassVar") and not hasattr(cls, attribute):
+                raise KdbenchError(f"{where} lacks the class attribute {attribute!r}")
+        return cast(type[T], cls)
 
     def schema(self, name: str) -> Mapping[str, Setting]:
         """The settings of a name, in the order of its signature."""

@@ -30,12 +30,15 @@ from kdbench.errors import KdbenchError
 from kdbench.evaluate import predict
 from kdbench.methods import Method, Setup
 from kdbench.plan import TEACHER_METHOD, build_network, network_shapes
-from kdbench.results import SCHEMA, Record, score
+from kdbench.results import SCHEMA, Record, metrics, score
 from kdbench.seeds import derive
 from kdbench.spec import Cell, Part, Spec
 from kdbench.store import Store
 from kdbench.teachers import FrozenTeacher
 from kdbench.train import Diverged, Learner, Training
+
+LOOP = ("train.py", "evaluate.py", "seeds.py", "teachers.py", "cells.py", "data/_normalise.py", "data/_protocols.py")
+"""Files that every cell's numbers come from, beside those of what it names."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,8 @@ class _Run:
 
     def _teacher_folder(self, teacher_cell: str) -> Path:
         """Where the frozen teacher's outputs are kept: the name holds all that they depend on."""
-        made_from = [teacher_cell, self.store.weights_hash(teacher_cell), sources(self.cell)["teacher"]]
+        code = sources(self.cell)
+        made_from = [teacher_cell, self.store.weights_hash(teacher_cell), code["teacher"], code["loop"]]
         return self.runtime.cache / "teachers" / "-".join([*made_from, self.device.type, torch.__version__])
 
     def _method(self) -> Method:
@@ -284,7 +288,7 @@ def sources(cell: Cell) -> dict[str, str]:
     """Hashes of the code that a cell's numbers come from, to tell when results are older than it."""
     here = Path(__file__).parent
     found = {
-        "loop": code_hash(here / "train.py", here / "evaluate.py", here / "seeds.py"),
+        "loop": code_hash(*(here / name for name in LOOP), Path(metrics.__file__)),
         "dataset": DATASETS.source(cell.dataset.name),
         "method": METHODS.source(cell.method.name),
         "student": NETWORKS.source(cell.student.name),

@@ -126,7 +126,7 @@ _places = _options(
 @_places
 @click.option("--cells", is_flag=True, help="List every cell with its digest.")
 def plan(cells: bool, **chosen: Any) -> None:
-    """Show what `run` would do, without doing it."""
+    """Show what `run` would do, without training anything; a dataset that is missing is fetched."""
     _session(chosen).show_plan(cells=cells)
 
 
@@ -147,7 +147,7 @@ def run(jobs: int | None, no_track: bool, retry_failed: bool, stale: bool, **cho
     try:
         code = _session(chosen).run(jobs=jobs, track=not no_track, retry_failed=retry_failed, rerun_stale=stale)
     except KeyboardInterrupt:
-        click.echo("\nstopped; what is done is kept, run the same command again to go on", err=True)
+        click.echo("\nstopped; finished cells and checkpoints are kept, run the same command again to go on", err=True)
         code = 130
     sys.exit(code)
 
@@ -280,10 +280,11 @@ def data_show(name: str, output: Path | None, store: Path, data_dir: Path | None
     from kdbench.spec import Spec
 
     where = _runtime(store, data_dir, device)
-    click.echo(show(Spec.parse(name), where))
+    text = show(Spec.parse(name), where)
     if output is not None:
         plot(Spec.parse(name), where, output)
-        click.echo(f"\nwrote {output}")
+        text += f"\n\nwrote {output}"
+    click.echo(text)
 
 
 @data.command()

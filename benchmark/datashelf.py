@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from kdbench.catalog import DATASETS
 from kdbench.cells import Runtime, load_data
-from kdbench.data import prepare, protocol
+from kdbench.data import Prepared, protocol
 from kdbench.errors import DataUnavailable, KdbenchError
 from kdbench.shelf import aligned
 from kdbench.spec import Spec
@@ -20,13 +21,19 @@ def overview(where: Runtime) -> str:
     return "\n".join(aligned([[name, _presence(name, where)] for name in DATASETS.names()]))
 
 
+def _load(dataset: Spec, where: Runtime, *, download: bool = False) -> Prepared:
+    return load_data(DATASETS.close(dataset), where, download=download)  # closing refuses settings that it has not
+
+
 def _presence(name: str, where: Runtime) -> str:
     try:
-        data = load_data(Spec(name), where)
+        data = _load(Spec(name), where)
     except DataUnavailable:
         return f"not here; `kdbench data fetch {name}`, or its original archive in --data-dir"
     except KdbenchError as error:
-        return str(error)
+        return str(error).removeprefix(f"{name}: ")
+    except Exception as error:  # a plug-in's: the list goes on
+        return f"broken: {error!r}"
     about = data.description
     sides = "{} training and {} test windows".format(
         *(int((data.windows.test == side).sum()) for side in (False, True))
@@ -41,7 +48,7 @@ def fetch(dataset: Spec, where: Runtime) -> str:
         DataUnavailable: if it cannot be had.
         KdbenchError: if what was found is not it.
     """
-    return f"{dataset}: ready, digest {load_data(dataset, where, download=True).digest[:16]}"
+    return f"{dataset}: ready, digest {_load(dataset, where, download=True).digest[:16]}"
 
 
 def verify(dataset: Spec, where: Runtime) -> str:
@@ -51,12 +58,16 @@ def verify(dataset: Spec, where: Runtime) -> str:
         DataUnavailable: if the original is neither in the data folder nor among the downloads.
         KdbenchError: if it is not what it should be, or differs from the cache.
     """
-    used = load_data(dataset, where)
+    used = _load(dataset, where)
+    downloads = where.cache / "downloads" / dataset.name
     with TemporaryDirectory() as folder:
-        downloads = where.cache / "downloads" / dataset.name
-        data_dir = where.data_dir or (downloads if downloads.is_dir() else None)
-        own = DATASETS.get(dataset.name)(**dict(dataset.settings))
-        fresh = prepare(own, data_dir=data_dir, cache=Path(folder), download=False)
+        elsewhere = replace(where, cache=Path(folder))
+        try:
+            fresh = _load(dataset, elsewhere)
+        except DataUnavailable:
+            if not downloads.is_dir():
+                raise
+            fresh = _load(dataset, replace(elsewhere, data_dir=downloads))
         if fresh.digest != used.digest:
             raise KdbenchError(f"{dataset}: the original gives digest {fresh.digest}, the cache {used.digest}")
     return f"{dataset}: as it should be, digest {used.digest}"
@@ -64,16 +75,15 @@ def verify(dataset: Spec, where: Runtime) -> str:
 
 def show(dataset: Spec, where: Runtime) -> str:
     """Description, class counts per side and per person, and what parsing noticed."""
-    data = load_data(dataset, where, download=True)
+    data = _load(dataset, where, download=True)
     about, windows = data.description, data.windows
     channels = ", ".join(f"{channel.name} ({channel.unit})" for channel in about.channels)
+    said = {"licence": about.licence, "cite": about.citation, "page": about.url}  # own data need not say any
     head = [
         [about.title],
         [f"{len(windows.y)} windows of {len(about.channels)} x {about.length} samples at {about.rate:g} Hz"],
         [f"channels: {channels}"],
-        [f"licence: {about.licence}"],
-        [f"cite: {about.citation}"],
-        [f"page: {about.url}"],
+        *([f"{key}: {value}"] for key, value in said.items() if value),
         *([f"{key}: {value}"] for key, value in data.report.items()),
     ]
     counts = [["class", "training", "test"]]
@@ -91,17 +101,19 @@ def show(dataset: Spec, where: Runtime) -> str:
 
 
 def plot(dataset: Spec, where: Runtime, path: Path) -> None:
-    """Draw an example window of each class."""
+    """Draw an example window of each class that has one, of a training person where there is one."""
     from kdbench.results.figures import windows_figure
 
-    data = load_data(dataset, where, download=True)
+    data = _load(dataset, where, download=True)
     windows, about = data.windows, data.description
-    first = [int(np.flatnonzero((windows.y == label) & ~windows.test)[0]) for label in range(len(about.classes))]
+    rows = np.argsort(windows.test, kind="stable")  # training windows first
+    labels, first = np.unique(windows.y[rows], return_index=True)
+    classes = [about.classes[label] for label in labels.tolist()]
     units: dict[str, list[tuple[str, int]]] = {}
     for number, channel in enumerate(about.channels):
         units.setdefault(channel.unit, []).append((channel.name, number))
     try:
-        windows_figure(windows.x[first], about.classes, units, about.rate, path, title=about.title)
+        windows_figure(windows.x[rows[first]], classes, units, about.rate, path, title=about.title)
     except ValueError as error:
         raise KdbenchError(str(error)) from None
 
@@ -112,7 +124,7 @@ def splits(dataset: Spec, named: str, seed: int, where: Runtime) -> str:
     Raises:
         KdbenchError: if there is no such protocol, or the dataset cannot be divided by it.
     """
-    data = load_data(dataset, where, download=True)
+    data = _load(dataset, where, download=True)
     chosen = protocol(named)
     lines = ["dataset,protocol,seed,fold,person,side,windows"]
     for fold in range(chosen.folds(data.windows, dataset=dataset.name)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from multiprocessing import current_process, get_context
 from typing import Protocol
 
 from kdbench.cells import Runtime, run_cell
-from kdbench.errors import KdbenchError
+from kdbench.errors import KdbenchError, MachineError
 from kdbench.results import Record
 from kdbench.spec import Cell
 
@@ -66,7 +66,7 @@ class Workers:
         count: how many.
 
     Raises:
-        KdbenchError: if pebble, which supervises the processes, is not installed.
+        KdbenchError: if pebble, which supervises the processes, is not installed, or this process is a worker itself.
     """
 
     def __init__(self, runtime: Runtime, count: int) -> None:
@@ -74,6 +74,8 @@ class Workers:
             from pebble import ProcessPool
         except ImportError:
             raise KdbenchError("-j above 1 needs the package pebble (pip install pebble); or run with -j 1") from None
+        if current_process().name != "MainProcess":  # a script without the guard is run again by each of its workers
+            raise KdbenchError("workers cannot start workers: put the call under `if __name__ == '__main__':`")
         self.slots = count
         self._runtime = runtime
         # A spawned process starts with these, before it imports torch.
@@ -95,6 +97,8 @@ class Workers:
         future = done.pop()
         cell = self._running.pop(future)
         error = future.exception()
+        if isinstance(error, BrokenExecutor):
+            return cell, MachineError("no worker process could start; see above, or run with -j 1")
         if isinstance(error, ProcessExpired):
             return cell, WorkerDied(f"its worker process ended with exit code {error.exitcode}")
         return cell, error or future.result()

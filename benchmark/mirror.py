@@ -53,7 +53,7 @@ class Mirror:
         """
         found = {entry.record.digest: entry.record for entry in filled if entry.record is not None}
         texts = {
-            "table.md": report(filled, METRICS, version=version("kdbench")),
+            "table.md": report(filled, METRICS, version=version("kdbench"), warning=self.plan.warning),
             "runs.csv": csv_tidy(filled, METRICS),
             "table.csv": csv_wide([tabulate(filled, metric) for metric in METRICS]),
         }

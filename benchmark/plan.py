@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import product
 
 import torch
 
 from kdbench.architectures import Backbone, Shapes, probe
 from kdbench.catalog import DATASETS, METHODS, NETWORKS
-from kdbench.data import PROTOCOLS, Prepared
+from kdbench.data import PROTOCOLS, Prepared, protocol
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import Method, NotApplicable, Setup
 from kdbench.methods import Role as TeacherRole
@@ -27,7 +28,7 @@ TEACHER_ALONE, STUDENT_ALONE = "teacher alone", "student alone"
 
 @dataclass(frozen=True)
 class Planned:
-    """One place of a table: a row in the block of a dataset and a pair, at one seed.
+    """One place of a table: a row in the block of a dataset and a pair, at one seed and fold.
 
     Args:
         dataset: as the table calls it.
@@ -39,6 +40,7 @@ class Planned:
         digest: the cell that fills the place; None where there is none.
         reason: why there is none.
         note: what a reader must know about the row.
+        fold: of the protocol's division of the people.
     """
 
     dataset: str
@@ -50,6 +52,7 @@ class Planned:
     digest: str | None
     reason: str | None = None
     note: str = ""
+    fold: int = 0
 
 
 @dataclass
@@ -65,6 +68,21 @@ class Plan:
     matrix: Matrix
     cells: dict[str, Cell] = field(default_factory=dict)
     places: list[Planned] = field(default_factory=list)
+
+    def names(self) -> dict[str, str]:
+        """What to call each cell, by digest: the first place that it fills."""
+        named: dict[str, str] = {}
+        for place in self.places:
+            if place.digest is not None and place.digest not in named:
+                fold = f" fold {place.fold}" if place.fold else ""
+                named[place.digest] = f"{place.dataset} {place.pair} {place.row} seed {place.seed}{fold}"
+        return named
+
+    @property
+    def warning(self) -> str:
+        """What captions must say against the protocol; empty where there is nothing."""
+        chosen = protocol(self.matrix.protocol)
+        return chosen.meaning if chosen.leaky else ""
 
 
 def expand(matrix: Matrix, prepared: Callable[[Spec], Prepared]) -> Plan:
@@ -112,11 +130,13 @@ class _ClosedRow:
         self.role: TeacherRole = role
         start = self.cls.presets[str(preset)] if preset is not None else {}
         self.part = METHODS.close(Spec(row.method.name, {**start, **settings}))
-        short = METHODS.short(Spec(row.method.name, settings))
+        # What the label leaves out is what the preset says, or the default where it says nothing.
+        meant = dict(METHODS.close(Spec(row.method.name, start)).settings)
+        different = {key: value for key, value in self.part.settings if value != meant[key]}
         said = {} if preset is None else {"preset": str(preset)}
         if role != self.cls.roles[0]:
             said["role"] = str(role)
-        self.name = row.label or str(Spec(short.name, {**said, **short.settings}))
+        self.name = row.label or str(Spec(row.method.name, {**said, **different}))
 
     def reason_against(self, setup: Setup) -> str | None:
         """Why the method cannot be used here, or None."""
@@ -141,7 +161,7 @@ def _expand_block(
     for side, part in parts.items():
         try:
             shapes[side] = network_shapes(part, data)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             impossible[side] = f"{part.name}: {error}"
     alone = Cell(
         dataset=DATASETS.close(dataset),
@@ -157,24 +177,29 @@ def _expand_block(
         recipe=matrix.recipe,
     )
     labels = torch.from_numpy(data.windows.y[~data.windows.test])
+    chosen = protocol(matrix.protocol)
+    folds = chosen.folds(data.windows, dataset=dataset.name) if chosen.every_fold else 1
 
     def place(
-        name: str, kind: str, part: Role, make: Callable[[int], Cell], reason: str | None, note: str = ""
+        name: str, kind: str, part: Role, make: Callable[[int, int], Cell], reason: str | None, note: str = ""
     ) -> None:
-        for seed in matrix.seeds:
+        for seed, fold in product(matrix.seeds, range(folds)):
             digest = None
             if reason is None:
-                cell = make(seed)
+                cell = make(seed, fold)
                 digest = cell.digest
                 plan.cells.setdefault(digest, cell)
-            plan.places.append(Planned(*block, name, kind, part, seed, digest, reason, note))
+            plan.places.append(Planned(*block, name, kind, part, seed, digest, reason, note, fold))
 
     @cache
-    def teacher_alone(seed: int) -> Cell:
-        return replace(alone, student=parts["teacher"], seed=seed)
+    def teacher_alone(seed: int, fold: int) -> Cell:
+        return replace(alone, student=parts["teacher"], seed=seed, fold=fold)
+
+    def student_alone(seed: int, fold: int) -> Cell:
+        return replace(alone, seed=seed, fold=fold)
 
     place(TEACHER_ALONE, "reference", "teacher", teacher_alone, impossible.get("teacher"))
-    place(STUDENT_ALONE, "reference", "student", lambda seed: replace(alone, seed=seed), impossible.get("student"))
+    place(STUDENT_ALONE, "reference", "student", student_alone, impossible.get("student"))
     for row in rows:
         reason = next(iter(impossible.values()), None)
         if reason is None:
@@ -183,15 +208,16 @@ def _expand_block(
                 Setup(shapes["student"].classes, labels, shapes["student"], role=row.role, teacher=taught)
             )
 
-        def make(seed: int, row: _ClosedRow = row) -> Cell:
+        def make(seed: int, fold: int, row: _ClosedRow = row) -> Cell:
             trained_before = row.role in ("frozen", "tuned")
             return replace(
                 alone,
                 method=row.part,
                 role=row.role,
                 teacher=None if row.role == "absent" else parts["teacher"],
-                teacher_cell=teacher_alone(seed).digest if trained_before else None,
+                teacher_cell=teacher_alone(seed, fold).digest if trained_before else None,
                 seed=seed,
+                fold=fold,
             )
 
         place(row.name, row.cls.kind, "method", make, reason, row.cls.note)
@@ -204,7 +230,7 @@ def network_shapes(part: Part, data: Prepared) -> Shapes:
     """Sizes of a network's outputs on a dataset's windows.
 
     Raises:
-        ValueError: if the network cannot take such windows.
+        ValueError, RuntimeError: if the network cannot take such windows.
     """
     about = data.description
     key = (part, len(about.channels), about.length, len(about.classes))

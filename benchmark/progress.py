@@ -29,6 +29,7 @@ class Progress:
 
     Args:
         cells: what is to be run, by digest.
+        names: what to call them, by digest.
         runtime: where.
         jobs: how many cells run at a time.
         say: prints a line.
@@ -38,13 +39,14 @@ class Progress:
     def __init__(
         self,
         cells: Mapping[str, Cell],
+        names: Mapping[str, str],
         runtime: Runtime,
         jobs: int,
         say: Callable[[str], None],
         *,
         on_record: Callable[[Cell, Record], None] | None = None,
     ) -> None:
-        self.cells, self.jobs, self.say = cells, jobs, say
+        self.cells, self.names, self.jobs, self.say = cells, names, jobs, say
         self.on_record = on_record
         self.store = Store(runtime.store)
         self.runtime = runtime
@@ -58,7 +60,7 @@ class Progress:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task("", total=self.total)
+            self._task = self._bar.add_task("", total=self.total, left="")
         return self
 
     def __exit__(
@@ -80,15 +82,15 @@ class Progress:
             result = f"accuracy {100 * student['accuracy']:.1f}, macro-F1 {100 * student['macro_f1']:.1f}"
         else:
             result = f"FAILED: {record.reason}"
-        self._line(f"{cell}: {result} ({record.seconds:.0f} s)")
+        self._line(f"{self.names[cell.digest]}: {result} ({record.seconds:.0f} s)")
         for warning in record.warnings:
-            self._line(f"{cell}: warning: {warning}", count=False)
+            self._line(f"{self.names[cell.digest]}: warning: {warning}", count=False)
         if self.on_record is not None:
             self.on_record(cell, record)
 
     def skipped(self, cell: Cell, reason: str) -> None:
         self.left.pop(cell.digest, None)
-        self._line(f"{cell}: not run: {reason}")
+        self._line(f"{self.names[cell.digest]}: not run: {reason}")
 
     def tick(self) -> None:
         if self._bar is not None:
@@ -99,7 +101,7 @@ class Progress:
 
     def _now(self) -> str:
         return "; ".join(
-            f"{cell} epoch {self.store.epoch(digest) or 0}/{cell.recipe.epochs}"
+            f"{self.names[digest]} epoch {self.store.epoch(digest) or 0}/{cell.recipe.epochs}"
             for digest, (cell, _, _) in self.running.items()
         )
 
@@ -164,14 +166,16 @@ def _bar() -> Any:
     """A progress bar, or None where rich is not installed."""
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.table import Column
     except ImportError:
         return None
+    fixed, rest = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
     return Progress(
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        BarColumn(bar_width=12, table_column=fixed),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True, min_width=18)),
+        TextColumn("{task.description}", table_column=rest),  # what is running gives way in a narrow terminal
         console=Console(stderr=True),
+        expand=True,
     )

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kdbench.cells import Runtime, load_data, sources
 from kdbench.data import Prepared
-from kdbench.errors import DataUnavailable, MachineError
+from kdbench.errors import DataUnavailable, KdbenchError, MachineError
 from kdbench.executors import Executor, Serial, WorkerDied, Workers
 from kdbench.plan import Plan, Planned, expand
 from kdbench.results import Entry, Record
@@ -118,7 +118,10 @@ def run_cells(cells: Mapping[str, Cell], plan: Plan, runtime: Runtime, observer:
 
     Raises:
         MachineError: if files cannot be written, or a worker dies again and again.
+        KdbenchError: if ``jobs`` is below 1.
     """
+    if jobs < 1:
+        raise KdbenchError(f"jobs={jobs}, wanted 1 or more")
     store = Store(runtime.store)
     records = {digest: record for digest in plan.cells if (record := store.record(digest)) is not None}
     for digest in cells:
@@ -128,7 +131,7 @@ def run_cells(cells: Mapping[str, Cell], plan: Plan, runtime: Runtime, observer:
     if cells:
         executor: Executor = Serial(runtime) if jobs == 1 else Workers(runtime, min(jobs, len(cells)))
         try:
-            _work_off(list(cells.values()), records, executor, observer, outcome)
+            _work_off(list(cells.values()), records, executor, observer, outcome, plan.names())
         finally:
             executor.close()
     outcome.failed = {digest: str(r.reason) for digest, r in records.items() if r.status == "failed"}
@@ -136,7 +139,12 @@ def run_cells(cells: Mapping[str, Cell], plan: Plan, runtime: Runtime, observer:
 
 
 def _work_off(
-    waiting: list[Cell], records: dict[str, Record], executor: Executor, observer: Observer, outcome: Outcome
+    waiting: list[Cell],
+    records: dict[str, Record],
+    executor: Executor,
+    observer: Observer,
+    outcome: Outcome,
+    names: Mapping[str, str],
 ) -> None:
     deaths: dict[str, int] = {}
     running = 0
@@ -164,10 +172,12 @@ def _work_off(
             deaths[cell.digest] = deaths.get(cell.digest, 0) + 1
             if deaths[cell.digest] > RETRIES:
                 times, jobs = deaths[cell.digest], executor.slots
-                raise MachineError(f"{cell}: {result}, {times} times; is there enough memory for -j {jobs}?")
+                raise MachineError(
+                    f"{names[cell.digest]}: {result}, {times} times; is there enough memory for -j {jobs}?"
+                )
             waiting.insert(0, cell)  # goes on from its checkpoint
         elif isinstance(result, OSError):
-            raise MachineError(f"{cell}: {result}; what is done is kept, run again to go on") from result
+            raise MachineError(f"{names[cell.digest]}: {result}; what is done is kept, run again to go on") from result
         else:
             raise result
 
@@ -192,7 +202,7 @@ def entries(plan: Plan, store: Store) -> list[Entry]:
 def _entry(place: Planned, plan: Plan, records: dict[str, Record | None]) -> Entry:
     def entry(status: Status, reason: str | None, record: Record | None = None, *, stale: bool = False) -> Entry:
         names = (place.dataset, place.pair, place.row, place.kind, place.part, place.seed)
-        return Entry(*names, status, reason, stale, record, place.note)
+        return Entry(*names, status, reason, stale, record, place.note, fold=place.fold)
 
     if place.digest is None:
         return entry("n/a", place.reason)

@@ -25,14 +25,12 @@ class Selection:
         """The matrix that was selected.
 
         Args:
-            base: what is meant where nothing was selected at all; the matrix ``quick`` by default.
+            base: what the rest is taken from where no matrix was selected; ``quick`` by default.
 
         Raises:
             KdbenchError: if something selected has a wrong form.
         """
-        if base is not None and self == Selection():
-            return base
-        matrix = Matrix.load(self.config or "quick")
+        matrix = base if base is not None and self.config is None else Matrix.load(self.config or "quick")
         if self.datasets:
             matrix = replace(matrix, datasets=tuple(map(Spec.parse, self.datasets)), fallback=None)
         if self.pairs:

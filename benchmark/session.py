@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 
 from kdbench.cells import Runtime
 from kdbench.errors import KdbenchError
@@ -22,7 +24,7 @@ from kdbench.store import Store
 
 def runtime(
     *,
-    store: Path | str = "runs",
+    store: Path | str | None = None,
     data_dir: Path | str | None = None,
     device: str = "auto",
     cache: Path | str | None = None,
@@ -30,8 +32,8 @@ def runtime(
     """Where and how to run.
 
     Args:
-        store: folder of results.
-        data_dir: folder of original archives.
+        store: folder of results; ``KDBENCH_STORE`` or ``runs`` by default.
+        data_dir: folder of original archives; ``KDBENCH_DATA`` by default.
         device: torch's name of a device, or ``auto``: a GPU where there is one.
         cache: folder of parsed data; ``KDBENCH_CACHE`` or the user's cache folder by default.
 
@@ -39,10 +41,11 @@ def runtime(
         KdbenchError: if there is no such device.
     """
     cache = cache or os.environ.get("KDBENCH_CACHE") or _user_cache()
+    data_dir = data_dir or os.environ.get("KDBENCH_DATA")
     return Runtime(
-        store=Path(store),
+        store=Path(store or os.environ.get("KDBENCH_STORE") or "runs"),
         cache=Path(cache),
-        data_dir=None if data_dir is None else Path(data_dir),
+        data_dir=Path(data_dir) if data_dir else None,
         device=_device(device),
     )
 
@@ -112,10 +115,11 @@ class Session:
             f"{plan.matrix.name}: {len(plan.cells)} cells, {len(plan.cells) - len(todo)} done before; "
             f"store {self.runtime.store}, device {self.runtime.device}, {min(jobs, max(1, len(todo)))} at a time"
         )
-        with Progress(todo, self.runtime, jobs, self.say, on_record=mirror.add if mirror else None) as progress:
+        progress = Progress(todo, plan.names(), self.runtime, jobs, self.say, on_record=mirror.add if mirror else None)
+        with progress:
             outcome = run_cells(todo, plan, self.runtime, progress, jobs=jobs)
         filled = entries(plan, self.store)
-        text = report(filled, METRICS, version=version("kdbench"))
+        text = report(filled, METRICS, version=version("kdbench"), warning=plan.warning)
         print(f"\n{text}")
         if mirror:
             mirror.finish(filled)
@@ -133,7 +137,7 @@ class Session:
             self.say(f"failed: {digest}: {reason}")
         if outcome.failed:
             self.say("see `kdbench status`; `kdbench run --retry-failed` tries again")
-        place = f" --store {self.runtime.store}" if self.runtime.store != Path("runs") else ""
+        place = f" --store {shlex.quote(str(self.runtime.store))}" if self.runtime.store != Path("runs") else ""
         pages = f"; `kdbench ui{place}` opens the runs" if track else ""
         self.say(f"\n`kdbench table{place}` prints this again, `kdbench plot{place}` draws it{pages}")
 
@@ -151,8 +155,9 @@ class Session:
             done = sum(found[plan.places[i].digest or ""] is not None for i in places)
             print(f"  {dataset}  {pair}  {row}: {len(places)} cells, {done} done")
         if cells:
-            for digest, cell in plan.cells.items():
-                print(f"{digest}  {'done' if found[digest] else 'to run'}  {cell}")
+            names = plan.names()
+            for digest in plan.cells:
+                print(f"{digest}  {'done' if found[digest] else 'to run'}  {names[digest]}")
 
     def show_status(self) -> None:
         """Print what is done, running, failed, stale or missing."""
@@ -164,6 +169,7 @@ class Session:
             counts = Counter("stale" if filled[i].stale else filled[i].status for i in places)
             print(f"  {dataset}  {pair}  {row}: {_counted(counts)}")
         said: set[str] = set()
+        names = plan.names()
         for place, entry in zip(plan.places, filled, strict=True):
             if place.digest is None or place.digest in said:
                 continue
@@ -171,21 +177,22 @@ class Session:
             cell = plan.cells[place.digest]
             epoch = self.store.epoch(place.digest)
             if entry.status == "failed" or (entry.status == "missing" and entry.reason):
-                print(f"{entry.status}: {place.digest} {cell}: {entry.reason}")
+                print(f"{entry.status}: {place.digest} {names[place.digest]}: {entry.reason}")
             elif entry.status == "missing" and epoch is not None:
-                print(f"begun: {place.digest} {cell}: epoch {epoch}/{cell.recipe.epochs}")
+                print(f"begun: {place.digest} {names[place.digest]}: epoch {epoch}/{cell.recipe.epochs}")
             for warning in entry.record.warnings if entry.record else ():
-                print(f"warning: {place.digest} {cell}: {warning}")
+                print(f"warning: {place.digest} {names[place.digest]}: {warning}")
 
     def table(self, form: str, metrics: tuple[str, ...]) -> str:
         """The table as text: markdown, csv (a line per run) or csv-wide (a line per row)."""
-        filled = entries(self.plan(download=False), self.store)
+        plan = self.plan(download=False)
+        filled = entries(plan, self.store)
         try:
             if form == "csv":
                 return csv_tidy(filled, metrics)
             if form == "csv-wide":
                 return csv_wide([tabulate(filled, metric) for metric in metrics])
-            return report(filled, metrics, version=version("kdbench"))
+            return report(filled, metrics, version=version("kdbench"), warning=plan.warning)
         except ValueError as error:
             raise KdbenchError(str(error)) from None
 
@@ -193,8 +200,10 @@ class Session:
         """Draw the gain over the student alone."""
         from kdbench.results.figures import gain_figure
 
+        plan = self.plan(download=False)
+        title = fill(plan.warning, 50) or None  # a figure has no caption of its own
         try:
-            gain_figure(tabulate(entries(self.plan(download=False), self.store), metric), path)
+            gain_figure(tabulate(entries(plan, self.store), metric), path, title)
         except ValueError as error:
             raise KdbenchError(str(error)) from None
 

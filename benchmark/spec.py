@@ -36,7 +36,7 @@ class Spec:
         if not match:
             raise KdbenchError(f"{text!r} is not of the form name or name(key=value, ...)")
         settings: dict[str, Value] = {}
-        for part in filter(None, (p.strip() for p in (match[2] or "").split(","))):
+        for part in filter(None, (p.strip() for p in _SETTING.findall(match[2] or ""))):
             key, equals, value = (p.strip() for p in part.partition("="))
             if not equals or not key or not value:
                 raise KdbenchError(f"{part!r} in {text!r} is not of the form key=value")
@@ -52,7 +52,9 @@ class Spec:
 
 
 def parse_value(text: str) -> Value:
-    """Read a setting as TOML would: true, 3, 0.5, 1e-3, or else a string."""
+    """Read a setting as TOML would: true, 3, 0.5, 1e-3, or else a text, which may stand in quotes."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return text[1:-1]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for number in (int, float):
@@ -60,12 +62,18 @@ def parse_value(text: str) -> Value:
             return number(text)
         except ValueError:
             pass
-    return text.strip("\"'")
+    return text
 
 
 def show_value(value: Value) -> str:
-    """A setting as `parse_value` reads it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """A setting as `parse_value` reads it; a text is quoted where it would be read as something else."""
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    plain = re.fullmatch(r"[^\s,()'\"=]+", value) and parse_value(value) == value
+    return value if plain else f'"{value}"' if '"' not in value else f"'{value}'"
+
+
+_SETTING = re.compile(r"""(?:[^,"']|"[^"]*"|'[^']*'|["'])+""")  # up to a comma that is not in quotes
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Recipe:
         epochs: passes over the training set.
         batch_size: windows in a batch; a smaller remainder is dropped where a full batch exists.
         learning_rate: Adam's first learning rate; it falls along a cosine.
-        final_learning_rate: what it falls to.
+        final_learning_rate: what it would be after the last epoch.
         weight_decay: Adam's L2 term.
         note: what a table must say about it.
     """
@@ -114,11 +122,14 @@ class Recipe:
         for key in settings:
             if key not in known:
                 raise KdbenchError(nearest("settings of a recipe", key, known))
-        different = {k: v for k, v in settings.items() if v != getattr(self, k)}
+        name, _, said = self.name.partition("(")
+        start, asked = self, dict(settings)
+        if said and name in RECIPES:  # it was changed before: say what differs from the recipe that people know
+            start, asked = RECIPES[name], {**Spec.parse(self.name).settings, **settings}
+        different = {key: asked[key] for key in known if key in asked and asked[key] != getattr(start, key)}
         if not different:
-            return self
-        name = str(Spec(self.name, different))
-        return replace(self, **{**different, "name": name})  # type: ignore[arg-type]
+            return start
+        return replace(start, **{**different, "name": str(Spec(start.name, different))})  # type: ignore[arg-type]
 
 
 RECIPES = {
@@ -142,7 +153,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training run, written out in full: what its numbers depend on and nothing else.
+    """One training run, written out in full: what its numbers depend on, and the name and note of its recipe.
 
     Args:
         dataset: whose windows.
@@ -189,7 +200,8 @@ class Cell:
 
     def __str__(self) -> str:
         taught, role = (f"{self.teacher.name}:", f" {self.role}") if self.teacher else ("", "")
-        return f"{self.dataset.name} {taught}{self.student.name} {self.method.name}{role} seed {self.seed}"
+        fold = f" fold {self.fold}" if self.fold else ""
+        return f"{self.dataset.name} {taught}{self.student.name} {self.method.name}{role} seed {self.seed}{fold}"
 
 
 @dataclass(frozen=True)
@@ -292,7 +304,7 @@ class Matrix:
         rows += map(_method_row, given)
         fallback = table.get("fallback")
         return cls(
-            name=_string(table, "name"),
+            name=_name(_string(table, "name")),
             datasets=tuple(Spec.parse(text) for text in _strings(table, "datasets")),
             pairs=tuple(parse_pair(text) for text in _strings(table, "pairs")),
             methods=tuple(rows),
@@ -374,7 +386,9 @@ def parse_recipe(given: object) -> Recipe:
         raise KdbenchError("recipe is neither a name nor a table with a name")
     settings = dict(given)
     base = parse_recipe(settings.pop("base", "har"))
-    name, note = str(settings.pop("name")), str(settings.pop("note", ""))
+    name, note = _string(settings, "name"), _string(settings, "note", "")
+    for key in ("name", "note"):
+        settings.pop(key, None)
     recipe = replace(base.changed(settings), name=name, note=note)
     if name in RECIPES and recipe != RECIPES[name]:
         raise KdbenchError(f"the recipe name {name!r} is taken; give changed settings a name of their own")
@@ -401,9 +415,18 @@ def _method_row(row: object) -> MethodRow:
 
 def _string(table: Mapping[str, Any], key: str, default: str | None = None) -> str:
     value = table.get(key, default)
-    if not isinstance(value, str):
-        raise KdbenchError(f"{key!r} is {value!r}, wanted a text")
+    if not isinstance(value, str) or not value.isprintable():
+        raise KdbenchError(f"{key!r} is {value!r}, wanted a text of one line")
     return value
+
+
+def _name(text: str) -> str:
+    """A matrix's name, which becomes part of file names and queries."""
+    if not re.fullmatch(r"\w[\w .()=+-]{0,79}", text):
+        raise KdbenchError(
+            f"name {text!r} is not 1 to 80 letters, digits, spaces or . ( ) = + - _; set 'name' in the file"
+        )
+    return text
 
 
 def _strings(table: Mapping[str, Any], key: str) -> list[str]:

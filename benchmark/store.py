@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -128,9 +129,18 @@ class Store:
         return hashlib.sha256((self.folder(digest) / "student.pt").read_bytes()).hexdigest()[:16]
 
     def predictions(self, digest: str) -> dict[str, npt.NDArray[Any]]:
-        """Arrays of ``predictions.npz``."""
-        with np.load(self.folder(digest) / "predictions.npz", allow_pickle=False) as arrays:
-            return dict(arrays)
+        """Arrays of ``predictions.npz``.
+
+        Raises:
+            KdbenchError: if they are missing or unreadable.
+        """
+        path = self.folder(digest) / "predictions.npz"
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, BadZipFile) as error:
+            what = (str(error).splitlines() or [type(error).__name__])[0]
+            raise KdbenchError(f"{path}: {what}; remove the folder to run the cell again") from None
 
     def curve(self, digest: str) -> str:
         """Losses and facts of every epoch, as CSV."""

@@ -98,7 +98,8 @@ class Tracker:
             **({"reason": record.reason} if record.reason else {}),
         }
         started = int(1000 * (datetime.fromisoformat(record.finished).timestamp() - record.seconds))
-        name = f"{row} {cell['dataset']['name']} seed {cell['seed']}"
+        fold = f" fold {cell['fold']}" if cell["fold"] else ""
+        name = f"{row} {cell['dataset']['name']} seed {cell['seed']}{fold}"
         run = self.client.create_run(self.experiment, start_time=started, tags=tags, run_name=name).info.run_id
         metrics = _metrics(record, self.store.curve(record.digest), started)
         params = [Param(key, str(value)[:6000]) for key, value in _flat(cell).items()]

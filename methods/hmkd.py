@@ -172,7 +172,7 @@ class HMKD(Method):
         return [*groups, ParameterGroup(list(self.heads.parameters()))]
 
     def facts(self) -> dict[str, float]:
-        """Spread of each merged feature over the last batch (0 collapsed, 1 at most) and the softmax weights."""
+        """Spread of each merged feature over the last batch (0 collapsed, 1 at most)."""
         facts = {}
         for side, feature in self.last_features.items():
             spread = float(_normalised(feature).std(dim=0, correction=0).mean())

@@ -15,12 +15,15 @@ KINDS = ("logit", "feature", "relation", "contrastive", "mutual", "self")
 """Order of method kinds in a table; unknown kinds follow in order of appearance, "ours" is last."""
 
 _Head = tuple[Role, str]
+_Runs = Mapping[tuple[int, int], Entry]
+"""By seed and fold."""
 
 
-def tabulate(entries: Sequence[Entry], metric: str) -> Table:
-    """Aggregate entries over seeds into the table of one metric.
+def tabulate(entries: Sequence[Entry], metric: str, *, warning: str = "") -> Table:
+    """Aggregate entries over folds, then over seeds, into the table of one metric.
 
-    Every row is expected in every block with every seed that any entry has; what is not there makes a score incomplete.
+    Every row is expected in every block with every seed that any entry has and every fold that any entry of the block
+    has; what is not there makes a score incomplete. ``warning`` is what must be said against the protocol.
 
     Raises:
         ValueError: no entries, an unknown metric, two entries for one place, a row with two roles or kinds, more than
@@ -29,28 +32,33 @@ def tabulate(entries: Sequence[Entry], metric: str) -> Table:
     if not entries:
         raise ValueError("tabulate: no entries came")
     check_metric(entries, metric)
-    conditions = _conditions(entries)
+    conditions = _conditions(entries, warning)
     seeds = tuple(sorted({entry.seed for entry in entries}))
     blocks = tuple(dict.fromkeys(Block(entry.dataset, entry.pair) for entry in entries))
     heads = _heads(entries)
-    found: dict[tuple[str, Block], dict[int, Entry]] = {}
+    found: dict[tuple[str, Block], dict[tuple[int, int], Entry]] = {}
+    folds: dict[Block, set[int]] = {block: set() for block in blocks}
     for entry in entries:
-        place = found.setdefault((entry.row, Block(entry.dataset, entry.pair)), {})
-        if entry.seed in place:
-            raise ValueError(f"tabulate: {entry.row!r} came twice for {entry.dataset}, {entry.pair}, seed {entry.seed}")
-        place[entry.seed] = entry
+        block = Block(entry.dataset, entry.pair)
+        folds[block].add(entry.fold)
+        place = found.setdefault((entry.row, block), {})
+        if (entry.seed, entry.fold) in place:
+            twice = f"seed {entry.seed}" + (f", fold {entry.fold}" if entry.fold else "")
+            raise ValueError(f"tabulate: {entry.row!r} came twice for {entry.dataset}, {entry.pair}, {twice}")
+        place[entry.seed, entry.fold] = entry
+    counts = tuple(len(folds[block]) for block in blocks)
     students = [label for label, (role, _) in heads.items() if role == "student"]
     if len(students) > 1:
         raise ValueError(f"tabulate: student alone came as rows {students}, one row is wanted")
     references = [
-        _values(found.get((student, block), {}), metric) if (student := next(iter(students), None)) else {}
-        for block in blocks
+        _values(found.get((student, block), {}), count, metric) if (student := next(iter(students), None)) else {}
+        for block, count in zip(blocks, counts, strict=True)
     ]
     rows = [
-        _row(label, head, [found.get((label, block), {}) for block in blocks], references, metric, len(seeds))
+        _row(label, head, [found.get((label, block), {}) for block in blocks], counts, references, metric, len(seeds))
         for label, head in sorted(heads.items(), key=_order(heads))
     ]
-    return Table(metric, seeds, blocks, _placed(rows, metric), conditions)
+    return Table(metric, seeds, blocks, _placed(rows, metric), conditions, counts)
 
 
 def scalar(record: Record | None, metric: str) -> float | None:
@@ -77,7 +85,7 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _conditions(entries: Iterable[Entry]) -> Conditions | None:
+def _conditions(entries: Iterable[Entry], warning: str) -> Conditions | None:
     first: tuple[Record, Mapping[str, Any]] | None = None
     for entry in entries:
         record = entry.record
@@ -106,7 +114,8 @@ def _conditions(entries: Iterable[Entry]) -> Conditions | None:
     if first is None:
         return None
     record, recipe = first
-    return Conditions(str(record.cell["protocol"]), str(recipe["name"]), str(recipe.get("note") or ""), record.side)
+    protocol, note = str(record.cell["protocol"]), str(recipe.get("note") or "")
+    return Conditions(protocol, str(recipe["name"]), note, record.side, warning)
 
 
 def _heads(entries: Iterable[Entry]) -> dict[str, _Head]:
@@ -132,29 +141,39 @@ def _order(heads: Mapping[str, _Head]) -> Callable[[tuple[str, _Head]], tuple[in
     return key
 
 
-def _values(found: Mapping[int, Entry], metric: str) -> dict[int, float]:
-    done = {seed: scalar(found[seed].record, metric) for seed in sorted(found) if found[seed].status == "done"}
-    return {seed: value for seed, value in done.items() if value is not None}
+def _values(found: _Runs, folds: int, metric: str) -> dict[int, float]:
+    """The mean over the folds by seed, for the seeds of which every fold has a number."""
+    by_seed: dict[int, list[float]] = {}
+    for seed, fold in sorted(found):
+        value = _recorded(found[seed, fold], metric)
+        if value is not None:
+            by_seed.setdefault(seed, []).append(value)
+    return {seed: mean(values) for seed, values in by_seed.items() if len(values) == folds}
+
+
+def _recorded(entry: Entry, metric: str) -> float | None:
+    return scalar(entry.record, metric) if entry.status == "done" else None
 
 
 def _row(
     label: str,
     head: _Head,
-    found: Sequence[Mapping[int, Entry]],
+    found: Sequence[_Runs],
+    folds: Sequence[int],
     references: Sequence[Mapping[int, float]],
     metric: str,
     wanted: int,
 ) -> Row:
-    """A line without places; ``found`` and ``references`` (student alone) are by block, then by seed."""
+    """A line without places; ``found``, ``folds`` and ``references`` (student alone, by seed) are by block."""
     role, kind = head
     sign = -1 if metric in LOWER_IS_BETTER else 1
     scores = []
-    for entries, reference in zip(found, references, strict=True):
-        values = _values(entries, metric)
+    for entries, count, reference in zip(found, folds, references, strict=True):
+        values = _values(entries, count, metric)
         shared = values.keys() & reference.keys() if role != "student" else set()
         differences = {seed: sign * (value - reference[seed]) for seed, value in values.items() if seed in shared}
-        stale = any(entries[seed].stale for seed in values)
-        scores.append(Score(values, differences, wanted, _state(entries, values, wanted), stale))
+        stale = any(entry.stale for (seed, _), entry in entries.items() if seed in values)
+        scores.append(Score(values, differences, wanted, _state(entries, count, metric, wanted), stale))
     average = None
     if all(score.complete for score in scores):
         matched = all(len(score.differences) == wanted for score in scores)
@@ -163,8 +182,10 @@ def _row(
     return Row(label, kind, role, tuple(scores), average)
 
 
-def _state(entries: Mapping[int, Entry], values: Mapping[int, float], wanted: int) -> str | None:
-    if len(values) == wanted:
+def _state(entries: _Runs, folds: int, metric: str, seeds: int) -> str | None:
+    recorded = sum(_recorded(entry, metric) is not None for entry in entries.values())
+    wanted = seeds * folds
+    if recorded == wanted:
         return None
     statuses = [entry.status for entry in entries.values()]
     if "n/a" in statuses:
@@ -173,8 +194,9 @@ def _state(entries: Mapping[int, Entry], values: Mapping[int, float], wanted: in
     if failed:
         missing = wanted - failed - done
         return f"failed {failed} of {wanted}" + (f", {missing} not run" if missing else "")
-    if values:
-        return f"{len(values)} of {wanted} seeds"
+    if recorded:
+        unit = "seeds" if folds == 1 else "folds" if seeds == 1 else "runs"
+        return f"{recorded} of {wanted} {unit}"
     return "n/a: not recorded" if done else "not run"
 
 

@@ -74,6 +74,8 @@ def _scope(table: Table) -> str:
         scope += f", average over {len(table.blocks)} blocks"
     if table.conditions and table.conditions.note:
         scope += f", {table.conditions.note}"
+    if table.conditions and table.conditions.warning:
+        scope += f", {table.conditions.warning}"
     return scope
 
 

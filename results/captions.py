@@ -17,6 +17,7 @@ def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
     parts = [
         _metric(table),
         *_conditions(table),
+        *_folds(table),
         _seeds(table),
         "hyper-parameters: published defaults where a row does not say otherwise, no search",
         _runs(records.values()),
@@ -38,7 +39,18 @@ def _conditions(table: Table) -> list[str]:
     if conditions is None:
         return ["no runs yet"]
     note = f" ({conditions.note})" if conditions.note else ""
-    return [f"{conditions.side} split", f"protocol {conditions.protocol}", f"recipe {conditions.recipe}{note}"]
+    warning = f" ({conditions.warning})" if conditions.warning else ""
+    protocol = f"protocol {conditions.protocol}{warning}"
+    return [f"{conditions.side} split", protocol, f"recipe {conditions.recipe}{note}"]
+
+
+def _folds(table: Table) -> list[str]:
+    counts = {block.dataset: count for block, count in zip(table.blocks, table.folds, strict=True)}
+    if set(counts.values()) == {1}:
+        return []
+    if len(set(counts.values())) == 1:
+        return [f"mean over {table.folds[0]} folds"]
+    return [f"mean over folds ({', '.join(f'{dataset}: {count}' for dataset, count in counts.items())})"]
 
 
 def _seeds(table: Table) -> str:

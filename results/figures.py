@@ -14,6 +14,7 @@ from kdbench.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FORMATS = (".pdf", ".png", ".svg")
 COLUMNS = 3
@@ -56,9 +57,7 @@ def gain_figure(table: Table, path: str | Path, title: str | None = None) -> Non
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
         if title:
             figure.suptitle(title, fontsize="large")
-        part = path.with_name(f".{path.stem}.part{path.suffix}")
-        figure.savefig(part, dpi=200)
-        part.replace(path)
+        _save(figure, path, dpi=200)
 
 
 def windows_figure(
@@ -99,7 +98,7 @@ def windows_figure(
         axes.set_title(name, fontsize="small")
     figure.supxlabel("seconds", fontsize="medium")
     figure.suptitle(title, fontsize="medium")
-    figure.savefig(path, dpi=150)
+    _save(figure, path, dpi=150)
 
 
 def _checked(path: str | Path) -> Path:
@@ -107,6 +106,17 @@ def _checked(path: str | Path) -> Path:
     if path.suffix not in FORMATS:
         raise ValueError(f"figure {path.name!r} came, one of {', '.join(FORMATS)} is wanted")
     return path
+
+
+def _save(figure: "Figure", path: Path, *, dpi: int) -> None:
+    """Write, then rename; what the file system refuses names the file that was meant."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        figure.savefig(part, dpi=dpi)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _panel(axes: "Axes", table: Table, block: int, colors: Mapping[str, Any]) -> None:

@@ -63,23 +63,31 @@ def csv_tidy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
     """
     for metric in metrics:
         check_metric(entries, metric)
-    header = ["dataset", "pair", "row", "kind", "role", "seed", "status", "reason", "stale", "side", "digest"]
+    header = ["dataset", "pair", "row", "kind", "role", "seed", "fold", "status", "reason", "stale", "side", "digest"]
     lines: list[list[object]] = [[*header, *metrics]]
     for e in entries:
-        line: list[object] = [e.dataset, e.pair, e.row, e.kind, e.role, e.seed, e.status, e.reason, e.stale]
+        line: list[object] = [e.dataset, e.pair, e.row, e.kind, e.role, e.seed, e.fold, e.status, e.reason, e.stale]
         line += [e.record.side, e.record.digest] if e.record else [None, None]
         lines.append([*line, *(scalar(e.record, metric) for metric in metrics)])
     return _csv(lines)
 
 
-def report(entries: Sequence[Entry], metrics: Sequence[str] = ("macro_f1", "accuracy"), *, version: str) -> str:
+def report(
+    entries: Sequence[Entry],
+    metrics: Sequence[str] = ("macro_f1", "accuracy"),
+    *,
+    version: str,
+    warning: str = "",
+) -> str:
     """A Markdown page: title, a table with caption per metric, and last the answer for the first metric.
+
+    ``version`` is that of kdbench, ``warning`` what captions and answer must say against the protocol.
 
     Raises ``ValueError`` as ``tabulate`` does, or without metrics.
     """
     if not metrics:
         raise ValueError("report: no metrics came")
-    tables = [tabulate(entries, metric) for metric in metrics]
+    tables = [tabulate(entries, metric, warning=warning) for metric in metrics]
     datasets = ", ".join(dict.fromkeys(block.dataset for block in tables[0].blocks))
     parts = [f"# kdbench: knowledge distillation on {datasets}"]
     for table in tables:

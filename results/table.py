@@ -35,6 +35,8 @@ class Entry:
     record: Record | None
     note: str = ""
     """What a reader must know about the row; goes into the caption."""
+    fold: int = 0
+    """Which division of the people, where the protocol has several."""
 
     def __post_init__(self) -> None:
         if self.status == "done" and (self.record is None or self.record.status != "done"):
@@ -57,13 +59,13 @@ class Score:
     """One row's result in one block; values are fractions as in the records."""
 
     values: dict[int, float]
-    """By seed, ascending."""
+    """By seed, ascending; over several folds the mean of them all."""
     differences: dict[int, float]
     """Improvement over student alone by seed, for the seeds both have; above 0 is better, whatever the metric."""
     wanted: int
     """How many seeds the table asks for."""
     state: str | None
-    """What is missing, in words; None where every seed is there."""
+    """What is missing, in words; None where every seed, with all folds, is there."""
     stale: bool
     place: Place | None = None
     """Among the complete methods of the block; equal means share a place."""
@@ -130,6 +132,8 @@ class Conditions:
     note: str
     """The recipe's note, such as "not for publication"; often empty."""
     side: str
+    warning: str = ""
+    """What must be said against the protocol, such as that it leaks; usually empty."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ class Table:
     """Teacher, student alone, then methods by kind."""
     conditions: Conditions | None
     """None while no run has a record."""
+    folds: tuple[int, ...]
+    """How many folds each block has."""
 
     @property
     def student(self) -> Row | None:

@@ -38,12 +38,14 @@ class Protocol(ABC):
         meaning: what captions add.
         side: what the evaluation rows are.
         leaky: whether windows of one person, or that share samples, may be on both sides.
+        every_fold: whether a result is the mean over all folds. If not, fold 0 alone is run, since the seed draws it.
     """
 
     name: ClassVar[str]
     meaning: ClassVar[str]
     side: ClassVar[str] = "test"
     leaky: ClassVar[bool] = False
+    every_fold: ClassVar[bool] = False
 
     def folds(self, windows: Windows, *, dataset: str) -> int:
         """How many folds there are.
@@ -118,6 +120,7 @@ class LeaveOnePersonOut(Protocol):
 
     name = "leave-one-person-out"
     meaning = "trained on all people but one, who is judged; every person in turn, one a fold"
+    every_fold = True
 
     def folds(self, windows: Windows, *, dataset: str) -> int:
         people = len(np.unique(windows.person))

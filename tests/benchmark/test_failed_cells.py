@@ -61,7 +61,7 @@ def test_a_loss_that_is_not_finite_fails_its_cell_alone(
     status = forks("status", **fragile("nan")).out
     assert "fragile: 1 failed" in status
     reason = "loss 'hard' is nan in epoch 2, batch 3"
-    assert re.search(rf"failed: \w{{20}} synthetic resnet_lstman:mlp fragile frozen seed 0: {reason}\n", status)
+    assert re.search(rf"failed: \w{{20}} synthetic.+ fragile seed 0: {reason}\n", status)
     (folder,) = (path for path in cells(copy) if (r := Store(copy).record(path.name)) and r.status == "failed")
     assert sorted(path.name for path in folder.iterdir()) == ["curve.csv", "record.json"]
     assert len((folder / "curve.csv").read_text().splitlines()) == 2  # the header and the epoch before
@@ -72,7 +72,7 @@ def test_a_method_that_raises_leaves_a_reason_and_a_traceback_until_it_is_retrie
 ) -> None:
     ended = forks(*run, **fragile("error"))
     assert ended.code == 1
-    assert "fragile frozen seed 0: FAILED: RuntimeError: the third batch (fragile.py, line 24)" in ended.err
+    assert "fragile seed 0: FAILED: RuntimeError: the third batch (fragile.py, line 24)" in ended.err
     assert "Traceback" not in ended.err
     (folder,) = (path for path in cells(copy) if (path / "traceback.txt").exists())
     assert "is too much" in (folder / "traceback.txt").read_text()

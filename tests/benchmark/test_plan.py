@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,9 +11,11 @@ from typing import Any
 import pytest
 
 from kdbench.cells import Runtime, load_data
+from kdbench.data import PROTOCOLS
 from kdbench.errors import KdbenchError
 from kdbench.plan import Plan, expand
 from kdbench.spec import Matrix, MethodRow, Recipe, Spec
+from kdbench.store import Store
 
 MATRIX = Matrix(
     name="m",
@@ -118,3 +122,75 @@ def test_ten_thousand_cells_are_written_out(planned: Any) -> None:
     plan = planned(replace(MATRIX, seeds=tuple(range(1112))))
     assert len(plan.cells) == 1112 * 9
     assert len(plan.places) == 1112 * 10
+
+
+SMALL = replace(MATRIX, pairs=MATRIX.pairs[1:], methods=(MethodRow(Spec("kd")),))
+
+
+def test_leaving_each_person_out_in_turn_is_a_cell_for_each_fold(planned: Any) -> None:
+    plan = planned(replace(SMALL, protocol="leave-one-person-out"))
+    assert len(plan.cells) == len(plan.places) == 4 * 2 * 3  # folds, seeds, rows
+    assert [(place.seed, place.fold) for place in plan.places[:8]] == [(s, f) for s in (0, 1) for f in range(4)]
+    for place in plan.places:
+        cell = plan.cells[place.digest]
+        assert (cell.seed, cell.fold) == (place.seed, place.fold)
+        if cell.teacher_cell is not None:
+            teacher = plan.cells[cell.teacher_cell]
+            assert (teacher.seed, teacher.fold, teacher.student) == (cell.seed, cell.fold, cell.teacher)
+    assert len({str(cell) for cell in plan.cells.values()}) == len(plan.cells) - 2 * 4  # two networks are called mlp
+
+
+@pytest.mark.parametrize("protocol", ["subject-v1", "subject-val-v1", "random-leaky-v1"])
+def test_other_protocols_are_run_on_fold_0_alone(protocol: str, planned: Any) -> None:
+    plan = planned(replace(SMALL, protocol=protocol))
+    assert len(plan.cells) == 2 * 3
+    assert {cell.fold for cell in plan.cells.values()} == {0}
+
+
+def test_only_a_protocol_that_leaks_is_warned_of(planned: Any) -> None:
+    warnings = {name: planned(replace(SMALL, protocol=name)).warning for name in PROTOCOLS}
+    assert warnings.pop("random-leaky-v1").startswith("LEAKS: ")
+    assert set(warnings.values()) == {""}
+
+
+TINY = ("-d", "synthetic(people=4, windows=4, length=32)", "-p", "mlp(hidden=16):mlp(hidden=8)", "-m", "kd")
+TINY += ("-S", "recipe.epochs=1", "-S", "recipe.batch_size=16")
+
+
+def test_everyone_is_left_out_once_from_the_command_line_to_the_table(call: Any) -> None:
+    everyone = (*TINY, "--protocol", "leave-one-person-out")
+    assert "12 cells, 0 done, 12 to run" in call("plan", *everyone).out
+    ended = call("run", *everyone, "-j", "1", "--no-track")
+    assert ended.code == 0, ended.err
+    assert "protocol leave-one-person-out; recipe" in ended.out
+    assert "; mean over 4 folds; seed 0, so no spread;" in ended.out
+    assert "12 runs;" in ended.out
+    assert "kd seed 0 fold 3: accuracy " in ended.err
+    assert "12 done" in call("status").out
+    rows = list(csv.DictReader(io.StringIO(call("table", "--format", "csv", "--metric", "accuracy").out)))
+    assert [row["fold"] for row in rows] == ["0", "1", "2", "3"] * 3
+    (wide,) = [
+        row
+        for row in csv.DictReader(io.StringIO(call("table", "--format", "csv-wide", "--metric", "accuracy").out))
+        if row["row"] == "kd"
+    ]
+    (mean,) = [value for key, value in wide.items() if key.endswith(" mean") and key != "average mean"]
+    assert float(mean) == pytest.approx(sum(float(row["accuracy"]) for row in rows if row["row"] == "kd") / 4)
+
+
+def test_each_fold_judges_another_person(call: Any, store: Path) -> None:
+    assert call("run", *TINY, "--protocol", "leave-one-person-out", "-j", "1", "--no-track").code == 0
+    runs = Store(store)
+    rows = csv.DictReader(io.StringIO(call("table", "--format", "csv", "--metric", "accuracy").out))
+    judged = {row["fold"]: set(runs.predictions(row["digest"])["person"].tolist()) for row in rows}
+    assert [len(people) for people in judged.values()] == [1] * 4
+    assert len(set().union(*judged.values())) == 4
+
+
+def test_a_table_of_a_protocol_that_leaks_says_so_loudly(call: Any, tmp_path: Path) -> None:
+    ended = call("run", *TINY, "--protocol", "random-leaky-v1", "-j", "1", "--no-track")
+    for text in (ended.out, call("table").out):
+        assert text.count("protocol random-leaky-v1 (LEAKS: random 70 % of all windows") == 2
+        assert "Answer (macro-F1, " in text
+        assert text.rstrip().splitlines()[-1].count("LEAKS: ") == 1
+    assert call("plot", "-o", tmp_path / "gain.svg").code == 0

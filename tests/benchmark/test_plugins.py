@@ -95,7 +95,7 @@ def test_a_broken_package_is_named_in_one_line_where_it_is_asked_for(
     ended = forks("run", *sizes, "-m", "broken", "--no-track", path=path)
     assert ended.code == 2
     assert ended.error.startswith(message)
-    assert not any(store.iterdir())
+    assert not store.exists()
 
 
 def test_a_broken_package_does_not_disturb_who_does_not_ask_for_it(forks: Any, plug: Any, job: Any) -> None:
@@ -175,6 +175,9 @@ class Net(Backbone):
 '''
 
 
+BLOCK = "synthetic(people=4, windows=1, length=16) net:mlp(hidden=4)"
+
+
 def test_students_of_a_teacher_that_is_run_again_are_run_again_too(forks: Any, plug: Any) -> None:
     def net(scale: str) -> list[Path]:
         source = TEACHER.replace("self.scale = 1.0", f"self.scale = {scale}")
@@ -187,9 +190,9 @@ def test_students_of_a_teacher_that_is_run_again_are_run_again_too(forks: Any, p
     ended = forks(*run, "--stale", path=net("2.0"))
     assert ended.code == 0
     assert [line.split(": ")[0] for line in ended.err.splitlines() if line.startswith("[")] == [
-        "[1/3] synthetic net supervised seed 0",
-        "[2/3] synthetic net:mlp kd frozen seed 0",
-        "[3/3] synthetic net:mlp hmkd peer seed 0",
+        f"[1/3] {BLOCK} teacher alone seed 0",
+        f"[2/3] {BLOCK} kd seed 0",
+        f"[3/3] {BLOCK} hmkd seed 0",
     ]
 
 
@@ -200,17 +203,17 @@ def test_a_failed_teacher_costs_its_students_and_nobody_else(forks: Any, plug: A
     run = ("run", *tiny, "-S", "recipe.epochs=1", "--no-track", "-j", 1)
     ended = forks(*run, **sick)
     assert ended.code == 1
-    assert "net supervised seed 0: FAILED: RuntimeError: feverish (net.py, line " in ended.err
-    assert "net:mlp kd frozen seed 0: not run: its teacher failed: RuntimeError: feverish" in ended.err
-    assert "mlp supervised seed 0: accuracy" in ended.err
+    assert "teacher alone seed 0: FAILED: RuntimeError: feverish (net.py, line " in ended.err
+    assert f"{BLOCK} kd seed 0: not run: its teacher failed: RuntimeError: feverish" in ended.err
+    assert f"{BLOCK} student alone seed 0: accuracy" in ended.err
     status = forks("status", **sick).out
     assert "student alone: 1 done" in status
     assert "teacher alone: 1 failed" in status
-    assert "net:mlp kd frozen seed 0: its teacher failed" in status
+    assert f"{BLOCK} kd seed 0: its teacher failed" in status
     again = forks(*run, **sick)
     assert again.code == 1
     assert not any("accuracy" in line or "FAILED" in line for line in again.err.splitlines())  # nothing was trained
     healed = forks(*run, "--retry-failed", **where)
     assert healed.code == 0, healed.err
     assert "3 cells, 2 done before" not in healed.err
-    assert "[2/2] synthetic net:mlp kd frozen seed 0: accuracy" in healed.err
+    assert f"[2/2] {BLOCK} kd seed 0: accuracy" in healed.err

@@ -25,11 +25,12 @@ from kdbench.spec import (
 )
 
 names = st.from_regex(r"[a-zA-Z_][\w.-]{0,12}", fullmatch=True)
-words = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_+./-]{0,9}", fullmatch=True).filter(lambda w: parse_value(w) == w)
+printable = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
+words = st.text(printable, min_size=1, max_size=9).filter(lambda w: not {*"\"'"} <= {*w})
 values = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), words)
 specs = st.builds(Spec, names, st.dictionaries(st.from_regex(r"[a-z_]\w{0,9}", fullmatch=True), values, max_size=4))
 seeds = st.lists(st.integers(0, 999), min_size=1, max_size=5, unique=True).map(tuple)
-plain_text = st.text(max_size=20)
+plain_text = st.text(printable, max_size=20)
 recipes = st.builds(
     Recipe,
     name=plain_text.filter(lambda name: name not in RECIPES),
@@ -41,7 +42,7 @@ recipes = st.builds(
 )
 matrices = st.builds(
     Matrix,
-    name=plain_text,
+    name=st.from_regex(r"\w[\w .()=+-]{0,20}", fullmatch=True),
     datasets=st.lists(specs, min_size=1, max_size=3).map(tuple),
     pairs=st.lists(st.tuples(specs, specs), min_size=1, max_size=3).map(tuple),
     methods=st.lists(st.builds(MethodRow, specs, plain_text), max_size=3).map(tuple),
@@ -191,3 +192,21 @@ def test_everything_that_numbers_depend_on_is_in_the_digest(change: dict[str, ob
 def test_the_order_in_which_settings_are_written_is_not_in_the_digest() -> None:
     turned = replace(CELL.method, settings=tuple(reversed(CELL.method.settings)))
     assert replace(CELL, method=turned).digest == CELL.digest
+
+
+def test_a_text_that_looks_like_something_else_stands_in_quotes() -> None:
+    assert Spec.parse("own(path='2024')").settings == {"path": "2024"}
+    assert Spec.parse("own(path='my, study')").settings == {"path": "my, study"}
+    assert str(Spec("own", {"path": "true"})) == 'own(path="true")'
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "", "o'brien", "x\x00y", "x" * 81, ".hidden", "two\nlines"])
+def test_a_matrix_has_a_name_that_can_stand_in_file_names_and_queries(name: str) -> None:
+    with pytest.raises(KdbenchError, match="name"):
+        Matrix.from_plain({"name": name, "datasets": ["synthetic"], "pairs": ["mlp:mlp"]})
+
+
+def test_a_label_is_one_line() -> None:
+    row = {"name": "kd", "label": "two\nlines"}
+    with pytest.raises(KdbenchError, match="a text of one line"):
+        Matrix.from_plain({"name": "x", "datasets": ["synthetic"], "pairs": ["mlp:mlp"], "method": [row]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -444,53 +445,32 @@ def test_an_array_that_declares_more_than_it_holds_is_refused(load: Callable[...
 
 FOLDER = Path(os.environ.get("KDBENCH_DATA") or "unset")
 ARCHIVE = FOLDER / "WISDM_ar_v1.1_AdaTime_windows.zip"
-WISDM_WINDOWS = """\
-name = "wisdm_windows"
-title = "WISDM windows, per-user standardised"
-citation = "Kwapisz, Weiss, Moore. Activity Recognition using Cell Phone Accelerometers. SensorKDD 2010."
-rate = 20
-classes = ["downstairs", "jogging", "sitting", "standing", "upstairs", "walking"]
-channels = [
-  { name = "acc_x", unit = "standard deviations" },
-  { name = "acc_y", unit = "standard deviations" },
-  { name = "acc_z", unit = "standard deviations" },
-]
-
-[split]
-test = [27, 28, 29, 30, 31, 32, 33, 34, 35, 36]
-
-[windows]
-recording = "recording"
-start = "start"
-"""
+PAGE = Path(__file__).parents[2].joinpath("docs", "own-data.md").read_text(encoding="utf-8")
+CSV_TOML, WISDM_TOML = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+(JOINING,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
-def bring_wisdm_windows(archive: Path, folder: Path) -> None:
-    """The worked example of the documentation: join each person's arrays, put channels before time."""
-    x, y, person = [], [], []
-    with zipfile.ZipFile(archive) as source:
-        for number in range(36):
-            for side in ("train", "test"):
-                x.append(np.load(source.open(f"{side}_{number}_x.npy")).transpose(0, 2, 1))
-                y.append(np.load(source.open(f"{side}_{number}_y.npy")))
-                person += [number + 1] * len(y[-1])
-    one = np.arange(len(person))  # no two windows overlap: each is a recording of its own
-    folder.mkdir()
-    np.savez(
-        folder / "windows.npz",
-        x=np.concatenate(x),
-        y=np.concatenate(y),
-        person=np.array(person),
-        recording=one,
-        start=0 * one,
+def test_the_documented_description_of_recordings_reads_them(load: Callable[..., Prepared]) -> None:
+    text = "subject,activity,milliseconds,acc_x,acc_y,acc_z\n" + "".join(
+        f"{person},{label},{20 * row},{row},0,1\n"
+        for person in range(10)
+        for label in ("walking", "sitting")
+        for row in range(192)
     )
-    (folder / "dataset.toml").write_text(WISDM_WINDOWS)
+    windows = load(CSV_TOML, a_csv=text).windows
+    assert windows.x.shape == (10 * 2 * 2, 3, 128)
+    assert windows.start.tolist() == [0, 64] * 20
+    assert len(np.unique(windows.person[windows.test])) == 3
 
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="KDBENCH_DATA names no folder with the WISDM windows")
-def test_the_worked_example_brings_the_wisdm_windows(tmp_path: Path) -> None:
-    bring_wisdm_windows(ARCHIVE, tmp_path / "wisdm")
-    prepared = prepare(Own(path=str(tmp_path / "wisdm")), data_dir=None, cache=tmp_path, download=False)
+def test_the_worked_example_brings_the_wisdm_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = ARCHIVE.absolute()
+    monkeypatch.chdir(tmp_path)
+    Path(ARCHIVE.name).symlink_to(archive)
+    exec(compile(JOINING, "docs/own-data.md", "exec"), {})
+    Path("wisdm_windows", "dataset.toml").write_text(WISDM_TOML)
+    prepared = prepare(Own(path="wisdm_windows"), data_dir=None, cache=tmp_path, download=False)
     assert prepared.description.title == "WISDM windows, per-user standardised"
     assert prepared.windows.x.shape == (7292, 3, 128)
     assert np.bincount(prepared.windows.y).tolist() == [661, 2287, 391, 316, 810, 2827]

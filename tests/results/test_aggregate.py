@@ -272,6 +272,81 @@ def test_an_entry_that_does_not_apply_wants_a_reason(make_entry: Any) -> None:
         make_entry("kd", 0, None, status="n/a")
 
 
+def folds(make: Any, label: str, values: list[list[float | None]], **changes: Any) -> list[Any]:
+    """Entries of a row: a list for each seed, in it a value for each fold."""
+    return [
+        make(label, seed, value, fold=fold, **changes)
+        for seed, by_fold in enumerate(values)
+        for fold, value in enumerate(by_fold)
+    ]
+
+
+def test_a_seeds_value_is_the_mean_over_its_folds(make_entry: Any) -> None:
+    entries = folds(make_entry, STUDENT, [[0.2, 0.4, 0.9], [0.5, 0.5, 0.5]])
+    entries += folds(make_entry, "kd", [[0.3, 0.6, 0.9], [0.6, 0.4, 0.8]])
+    table = tabulate(entries, "accuracy")
+    assert (table.seeds, table.folds) == ((0, 1), (3,))
+    score = row(table, "kd").scores[0]
+    assert score.values == pytest.approx({0: 0.6, 1: 0.6})
+    assert score.differences == pytest.approx({0: 0.1, 1: 0.1})
+    assert (score.n, score.wanted, score.std, score.state) == (2, 2, pytest.approx(0), None)
+
+
+def test_a_seed_that_lacks_a_fold_has_no_value(make_entry: Any) -> None:
+    entries = folds(make_entry, STUDENT, [[0.5, 0.5], [0.5, 0.5]]) + folds(make_entry, "kd", [[0.6, None], [0.7, 0.9]])
+    score = row(tabulate(entries, "accuracy"), "kd").scores[0]
+    assert score.values == pytest.approx({1: 0.8})
+    assert score.gain == pytest.approx(0.3)
+    assert (score.state, score.place) == ("3 of 4 runs", None)
+
+
+def test_a_fold_that_no_entry_of_the_row_has_is_missed(make_entry: Any) -> None:
+    entries = [*folds(make_entry, STUDENT, [[0.5, 0.5, 0.5]]), make_entry("kd", 0, 0.9)]
+    kd = row(tabulate(entries, "accuracy"), "kd")
+    assert (kd.scores[0].values, kd.scores[0].state, kd.average) == ({}, "1 of 3 folds", None)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [
+        ("mmm", "not run"),
+        ("dmd", "2 of 3 folds"),
+        ("dfd", "failed 1 of 3"),
+        ("dfm", "failed 1 of 3, 1 not run"),
+        ("nnn", "n/a: wants a teacher"),
+        ("ddd", None),
+        ("f", "failed 1 of 3, 2 not run"),
+    ],
+)
+def test_what_is_missing_of_folds_is_said_in_words(make_entry: Any, statuses: str, state: str | None) -> None:
+    entries = folds(make_entry, "at", [[0.5, 0.5, 0.5]])
+    for fold, letter in enumerate(statuses):
+        status = {"m": "missing", "d": "done", "f": "failed", "n": "n/a"}[letter]
+        reason = {"f": "broke", "n": "wants a teacher"}.get(letter)
+        value = 0.5 if letter == "d" else None
+        entries.append(make_entry("kd", 0, value, fold=fold, status=status, reason=reason))
+    assert row(tabulate(entries, "accuracy"), "kd").scores[0].state == state
+
+
+def test_each_block_has_its_own_number_of_folds(make_entry: Any) -> None:
+    entries = folds(make_entry, "kd", [[0.5, 0.7]], dataset="a") + folds(
+        make_entry, "kd", [[0.1, 0.2, 0.3]], dataset="b"
+    )
+    table = tabulate(entries, "accuracy")
+    assert table.folds == (2, 3)
+    assert [score.mean for score in table.rows[0].scores] == [pytest.approx(0.6), pytest.approx(0.2)]
+
+
+def test_a_stale_fold_makes_the_score_stale(make_entry: Any) -> None:
+    entries = [make_entry("kd", 0, 0.5), make_entry("kd", 0, 0.5, fold=1, stale=True)]
+    assert tabulate(entries, "accuracy").rows[0].scores[0].stale
+
+
+def test_one_fold_takes_one_entry(make_entry: Any) -> None:
+    with pytest.raises(ValueError, match="'kd' came twice for uci_har, big:small, seed 0, fold 2"):
+        tabulate([make_entry("kd", 0, 0.5, fold=2), make_entry("kd", 0, 0.6, fold=2)], "accuracy")
+
+
 def test_ten_thousand_entries_take_well_under_a_second(make_entry: Any) -> None:
     entries = [
         make_entry(label, seed, 0.5, dataset=dataset)

@@ -103,6 +103,7 @@ def test_tidy_csv_has_one_line_per_entry_in_full_precision(make_entry: Any) -> N
         "kind": "logit",
         "role": "method",
         "seed": "3",
+        "fold": "0",
         "status": "done",
         "reason": "",
         "stale": "False",
@@ -162,6 +163,23 @@ def test_a_caption_states_the_recipes_note(make_entry: Any) -> None:
     cell = {"protocol": "subject-v1", "recipe": {"name": "quick", "note": "not for publication"}}
     text = captioned([make_entry("kd", 0, 0.5, record={"cell": cell, "side": "validation"})])
     assert "validation split; protocol subject-v1; recipe quick (not for publication); seed 0, so no spread;" in text
+
+
+def test_a_caption_says_over_how_many_folds_a_mean_is(make_entry: Any) -> None:
+    def entries(dataset: str, count: int) -> list[Any]:
+        return [make_entry("kd", 0, 0.5, fold=fold, dataset=dataset) for fold in range(count)]
+
+    assert "fold" not in captioned(entries("a", 1))
+    assert "; recipe har; mean over 3 folds; seed 0, so no spread;" in captioned(entries("a", 3) + entries("b", 3))
+    assert "; mean over folds (a: 3, b: 2);" in captioned(entries("a", 3) + entries("b", 2))
+
+
+def test_what_is_said_against_the_protocol_stands_in_every_caption_and_the_answer(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {STUDENT: [0.5], "kd": [0.6]})
+    assert "LEAKS" not in report(entries, version="1")
+    text = report(entries, version="1", warning="LEAKS: by the window")
+    assert text.count("; protocol subject-v1 (LEAKS: by the window); recipe har;") == 2
+    assert "Answer (macro-F1, LEAKS: by the window): kd is best" in text
 
 
 def test_a_caption_counts_a_shared_run_once_and_failed_ones_apart(make_entry: Any, make_record: Any) -> None:
