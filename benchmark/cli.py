@@ -98,32 +98,32 @@ _selection = _options(
     ),
 )
 
-_places = _options(
-    click.option(
-        "--store",
-        type=click.Path(file_okay=False, path_type=Path),
-        envvar="KDBENCH_STORE",
-        default="runs",
-        show_default=True,
-        show_envvar=True,
-        help="Folder of results.",
-    ),
-    click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        envvar="KDBENCH_DATA",
-        show_envvar=True,
-        help="Folder with original dataset archives; without it they are downloaded.",
-    ),
-    click.option(
-        "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
-    ),
+_store = click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="KDBENCH_STORE",
+    default="runs",
+    show_default=True,
+    show_envvar=True,
+    help="Folder of results.",
+)
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="KDBENCH_DATA",
+    show_envvar=True,
+    help="Folder with original dataset archives; without it they are downloaded.",
+)
+_device = click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
 )
 
 
 @main.command()
 @_selection
-@_places
+@_store
+@_data_dir
+@_device
 @click.option("--cells", is_flag=True, help="List every cell with its digest.")
 def plan(cells: bool, **chosen: Any) -> None:
     """Show what `run` would do, without training anything; a dataset that is missing is fetched."""
@@ -132,7 +132,9 @@ def plan(cells: bool, **chosen: Any) -> None:
 
 @main.command()
 @_selection
-@_places
+@_store
+@_data_dir
+@_device
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), help="Cells run at a time.  [default: the number of cores; 1 on a GPU]"
 )
@@ -154,7 +156,8 @@ def run(jobs: int | None, no_track: bool, retry_failed: bool, stale: bool, **cho
 
 @main.command()
 @_selection
-@_places
+@_store
+@_data_dir
 def status(**chosen: Any) -> None:
     """Show what is done, running, failed (and why), stale or missing. Without options: of the matrix run last."""
     _session(chosen, last=True).show_status()
@@ -162,7 +165,8 @@ def status(**chosen: Any) -> None:
 
 @main.command()
 @_selection
-@_places
+@_store
+@_data_dir
 @click.option(
     "--format",
     "form",
@@ -188,7 +192,8 @@ def table(form: str, metrics: tuple[str, ...], output: Path | None, **chosen: An
 
 @main.command()
 @_selection
-@_places
+@_store
+@_data_dir
 @click.option("--metric", default="macro_f1", show_default=True)
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="gain.png", show_default=True,
@@ -219,9 +224,9 @@ def show(name: str) -> None:
 
 
 @main.command()
-@_places
+@_store
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(store: Path, data_dir: Path | None, device: str, port: int) -> None:
+def ui(store: Path, port: int) -> None:
     """Open the tracked runs in MLflow's pages, on this machine only. Stop it with Ctrl-C."""
     from kdbench.tracking import ui_command
 
@@ -236,36 +241,36 @@ def data() -> None:
 
 
 @data.command(name="list")
-@_places
-def data_list(store: Path, data_dir: Path | None, device: str) -> None:
+@_data_dir
+def data_list(data_dir: Path | None) -> None:
     """List every dataset and whether it is here."""
     from kdbench.datashelf import overview
 
-    click.echo(overview(_runtime(store, data_dir, device)))
+    click.echo(overview(_runtime(data_dir=data_dir)))
 
 
 @data.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@_places
-def fetch(names: tuple[str, ...], store: Path, data_dir: Path | None, device: str) -> None:
+@_data_dir
+def fetch(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Make datasets ready: from the cache, the data folder or their distributors."""
     from kdbench.datashelf import fetch
     from kdbench.spec import Spec
 
     for name in names:
-        click.echo(fetch(Spec.parse(name), _runtime(store, data_dir, device)))
+        click.echo(fetch(Spec.parse(name), _runtime(data_dir=data_dir)))
 
 
 @data.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@_places
-def verify(names: tuple[str, ...], store: Path, data_dir: Path | None, device: str) -> None:
+@_data_dir
+def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     """Parse originals again and compare them with what training uses."""
     from kdbench.datashelf import verify
     from kdbench.spec import Spec
 
     for name in names:
-        click.echo(verify(Spec.parse(name), _runtime(store, data_dir, device)))
+        click.echo(verify(Spec.parse(name), _runtime(data_dir=data_dir)))
 
 
 @data.command(name="show")
@@ -273,13 +278,13 @@ def verify(names: tuple[str, ...], store: Path, data_dir: Path | None, device: s
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Draw an example window of each class here."
 )
-@_places
-def data_show(name: str, output: Path | None, store: Path, data_dir: Path | None, device: str) -> None:
+@_data_dir
+def data_show(name: str, output: Path | None, data_dir: Path | None) -> None:
     """Describe a dataset: channels, licence, windows per class, side and person."""
     from kdbench.datashelf import plot, show
     from kdbench.spec import Spec
 
-    where = _runtime(store, data_dir, device)
+    where = _runtime(data_dir=data_dir)
     text = show(Spec.parse(name), where)
     if output is not None:
         plot(Spec.parse(name), where, output)
@@ -291,13 +296,13 @@ def data_show(name: str, output: Path | None, store: Path, data_dir: Path | None
 @click.argument("name")
 @click.option("--protocol", default="subject-v1", show_default=True, help="`kdbench list protocols` names them.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@_places
-def splits(name: str, protocol: str, seed: int, store: Path, data_dir: Path | None, device: str) -> None:
+@_data_dir
+def splits(name: str, protocol: str, seed: int, data_dir: Path | None) -> None:
     """Print who is trained on and who is judged, as CSV."""
     from kdbench.datashelf import splits
     from kdbench.spec import Spec
 
-    click.echo(splits(Spec.parse(name), protocol, seed, _runtime(store, data_dir, device)))
+    click.echo(splits(Spec.parse(name), protocol, seed, _runtime(data_dir=data_dir)))
 
 
 @main.group()
@@ -306,12 +311,13 @@ def track() -> None:
 
 
 @track.command(name="rebuild")
-@_places
-def track_rebuild(store: Path, data_dir: Path | None, device: str) -> None:
+@_store
+@_data_dir
+def track_rebuild(store: Path, data_dir: Path | None) -> None:
     """Write the MLflow database again from the records."""
     from kdbench.mirror import rebuild
 
-    count = rebuild(_runtime(store, data_dir, device), lambda line: click.echo(line, err=True))
+    count = rebuild(_runtime(store=store, data_dir=data_dir), lambda line: click.echo(line, err=True))
     click.echo(f"wrote {count} runs to {store / 'mlflow.db'}")
 
 
@@ -346,15 +352,16 @@ def _serve(command: list[str], environment: dict[str, str]) -> int:
         server.wait()
 
 
-def _runtime(store: Path, data_dir: Path | None, device: str) -> Runtime:
+def _runtime(**where: Any) -> Runtime:
+    """Where to run or read; what only reads needs no device."""
     from kdbench.session import runtime
 
-    return runtime(store=store, data_dir=data_dir, device=device)
+    return runtime(**{"device": "cpu", **where})
 
 
 def _session(chosen: dict[str, Any], *, last: bool = False) -> Session:
     from kdbench.selection import Selection
     from kdbench.session import Session
 
-    where = _runtime(chosen.pop("store"), chosen.pop("data_dir"), chosen.pop("device"))
+    where = _runtime(**{key: chosen.pop(key) for key in ("store", "data_dir", "device") if key in chosen})
     return Session(Selection(**chosen), where, say=lambda line: click.echo(line, err=True), last=last)

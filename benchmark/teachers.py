@@ -48,11 +48,6 @@ class FrozenTeacher:
                 return self.network(batch.x)  # type: ignore[no-any-return]
         return ServedOutputs(self, batch.index)
 
-    def head(self, embedding: Tensor) -> Tensor:
-        """The classifier with frozen weights; gradients pass through to the embedding (B, D)."""
-        logits: Tensor = self.network.head(embedding)
-        return logits
-
     def rows(self, name: str, index: Tensor) -> Tensor:
         """Rows of a field: ``logits``, ``embedding``, ``pooled0``, ... or ``stage0``, ..."""
         field = self._fields.get(name)

@@ -134,10 +134,6 @@ def test_no_gradient_reaches_the_teacher(bench, served) -> None:
     assert not any(field.requires_grad for field in fields(outputs))
     assert not any(p.requires_grad for p in served.network.parameters())
     assert not served.network.training
-    features = torch.randn(8, outputs.embedding.shape[1], requires_grad=True)
-    served.head(features).sum().backward()
-    torch.testing.assert_close(features.grad, served.network.head.weight.sum(dim=0).expand_as(features))
-    assert all(p.grad is None for p in served.network.parameters())
     assert bench.same(before, dict(served.network.state_dict()))
 
 
