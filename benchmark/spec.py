@@ -74,6 +74,7 @@ def show_value(value: Value) -> str:
 
 
 _SETTING = re.compile(r"""(?:[^,"']|"[^"]*"|'[^']*'|["'])+""")  # up to a comma that is not in quotes
+_SPEC = r"""[^:("']*(?:\((?:[^"']|"[^"]*"|'[^']*')*\))?"""  # a name, and settings in which quotes may hide a colon
 
 
 @dataclass(frozen=True)
@@ -343,10 +344,10 @@ def shipped_matrices() -> list[str]:
 
 def parse_pair(text: str) -> tuple[Spec, Spec]:
     """Read ``teacher:student``, each with or without settings."""
-    teacher, colon, student = text.partition(":")
-    if not colon or ":" in student:
+    match = re.fullmatch(f"({_SPEC}):({_SPEC})", text)
+    if not match:
         raise KdbenchError(f"pair {text!r} is not of the form teacher:student, as in resnet_lstman:mlp")
-    return Spec.parse(teacher), Spec.parse(student)
+    return Spec.parse(match[1]), Spec.parse(match[2])
 
 
 def parse_seeds(given: object) -> tuple[int, ...]:
