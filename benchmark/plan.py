@@ -12,7 +12,7 @@ import torch
 
 from kdbench.architectures import Backbone, Shapes, probe
 from kdbench.catalog import DATASETS, METHODS, NETWORKS
-from kdbench.data import PROTOCOLS, Prepared, protocol
+from kdbench.data import Prepared, protocol
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import Method, NotApplicable, Setup
 from kdbench.methods import Role as TeacherRole
@@ -95,8 +95,7 @@ def expand(matrix: Matrix, prepared: Callable[[Spec], Prepared]) -> Plan:
     Raises:
         KdbenchError: if a name, setting or role is unknown, or a row stands twice.
     """
-    if matrix.protocol not in PROTOCOLS:
-        raise KdbenchError(nearest("protocols", matrix.protocol, PROTOCOLS))
+    protocol(matrix.protocol)  # refuses an unknown name before any data are prepared
     rows = [_ClosedRow(row) for row in matrix.methods if row.method != TEACHER_METHOD or row.label]
     # A row that only says what is there anyway, the student alone, is no row of its own.
     _once("row", [TEACHER_ALONE, STUDENT_ALONE, *(row.name for row in rows)], "; give each a label of its own")
