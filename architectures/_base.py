@@ -67,6 +67,7 @@ class Backbone(nn.Module):
     for a window size that the network cannot take.
     """
 
+    family: ClassVar[str]  # mlp, conv, recurrent, attention, hybrid or mixer
     version: ClassVar[int] = 1  # raise it when the same settings and seed give other numbers than before
     head: nn.Linear
 

@@ -35,6 +35,8 @@ class MLP(Backbone):
     Deviations: none known.
     """
 
+    family = "mlp"
+
     def __init__(
         self, channels: int, length: int, classes: int, *, hidden: Annotated[int, Range(1, 8192)] = 500
     ) -> None:

@@ -70,6 +70,8 @@ class ResNetLSTMaN(Backbone):
     Deviations: none known from the layer table; initialisation is torch's, with a forget-gate bias of 1.
     """
 
+    family = "hybrid"
+
     def __init__(
         self,
         channels: int,
