@@ -1,20 +1,22 @@
-"""Downloads: mirrors in turn, progress on standard error, a temporary name until complete."""
+"""Downloads: mirrors in turn, broken ones resumed, progress on standard error, a temporary name until complete."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from kdbench.data._archive import Source
 from kdbench.errors import DataUnavailable, KdbenchError, MachineError
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
+OK, RANGE_NOT_SATISFIABLE = 200, 416  # HTTP
 SIZE_LIMIT = 4 * 2**30
 """Bytes; nothing here is near it, and an endless answer must not fill the disk."""
 
@@ -24,30 +26,29 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, err
 def download(urls: Sequence[str], target: Path) -> None:
     """Download an archive to ``target``, in a folder that exists, from the first of ``urls`` that gives one.
 
-    An answer that is not an archive, such as a log-in page, counts as a failed mirror. A broken download
-    starts over: pooch does not tell whether a server honoured a request for the rest.
+    What came before a connection broke, or the user did, is kept beside the target, and the next attempt asks the same
+    server for the rest, if the server told then how to ask whether the file is still the same. An answer that is not an
+    archive, such as a log-in page, counts as a failed mirror.
 
     Raises:
         DataUnavailable: no mirror gave an archive, or pooch is not installed; names each mirror's reason.
         MachineError: the archive cannot be written.
     """
     try:
-        import pooch
+        from pooch import HTTPDownloader
     except ImportError as error:
         raise DataUnavailable("downloads need the package pooch, which is not installed (pip install pooch)") from error
-    partial = target.with_name(target.name + ".part")
     failures = []
     for url in urls:
-        progress = Progress(f"downloading {target.name}")
-        fetch = pooch.HTTPDownloader(
-            timeout=(CONNECT_SECONDS, READ_SECONDS), progressbar=progress, chunk_size=Progress.CHUNK
-        )
+        # Named after its address: the rest of one server's file is not the rest of another's.
+        partial = target.with_name(f"{target.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
         try:
-            with partial.open("wb") as file:
-                fetch(url, file, None)
-            with Source(partial):
-                pass
-            partial.replace(target)
+            try:
+                _fetch(HTTPDownloader, url, partial, target)
+            except _NotTheRest:
+                _fetch(HTTPDownloader, url, partial, target)
+            for other in target.parent.glob(f"{target.name}.*.*"):
+                other.unlink(missing_ok=True)
             return
         except KdbenchError as error:
             failures.append(f"{url}: {error}")
@@ -58,11 +59,68 @@ def download(urls: Sequence[str], target: Path) -> None:
                 raise MachineError(f"{what}; free some space or choose another cache folder") from error
             response = getattr(error, "response", None)
             failures.append(f"{url}: {type(error).__name__ if response is None else f'HTTP {response.status_code}'}")
+    raise DataUnavailable("download failed: " + "; ".join(failures))
+
+
+class _NotTheRest(KdbenchError):
+    """What a server sent as the rest of a broken download does not continue it."""
+
+
+def _fetch(downloader: Any, url: str, partial: Path, target: Path) -> None:
+    """Fetch an address, or the rest of it where ``partial`` holds its beginning.
+
+    Raises:
+        _NotTheRest: the two parts make no archive, and the beginning is gone; without it, it may work.
+    """
+    keep = False
+    tag = partial.with_suffix(".tag")  # what the server knew the file by when it sent the beginning
+    same = tag.read_text(encoding="utf-8") if tag.exists() else ""
+    with partial.open("ab") as file:
+        before = file.tell() if same else 0
+        progress = Progress(f"downloading {target.name}", before=before)
+
+        def begin(response: Any, *args: Any, **kwargs: Any) -> None:
+            """Called with the answer's head: without ranges, or with another file by now, a server sends the whole."""
+            if response.status_code == OK:
+                file.truncate(0)
+                progress.before = 0
+                known = response.headers.get("ETag", "W/")
+                known = response.headers.get("Last-Modified", "") if known.startswith("W/") else known
+                tag.write_text(known, encoding="utf-8")
+
+        fetch = downloader(
+            timeout=(CONNECT_SECONDS, READ_SECONDS),
+            progressbar=progress,
+            chunk_size=Progress.CHUNK,
+            headers={"Accept-Encoding": "identity"}
+            | ({"Range": f"bytes={before}-", "If-Range": same} if before else {}),
+            hooks={"response": begin},
+        )
+        try:
+            fetch(url, file, None)
+            file.flush()
+            with Source(partial):
+                pass
+            partial.replace(target)
+        except KdbenchError as error:
+            if progress.before:
+                raise _NotTheRest(str(error)) from error
+            raise
+        except KeyboardInterrupt:
+            keep = True
+            raise
+        except (OSError, ValueError) as error:
+            response = getattr(error, "response", None)
+            if response is not None and response.status_code == RANGE_NOT_SATISFIABLE:
+                raise _NotTheRest("HTTP 416") from error
+            keep = file.tell() > 0
+            raise
         finally:
             progress.close()
-            with suppress(OSError):
-                partial.unlink()
-    raise DataUnavailable("download failed: " + "; ".join(failures))
+            if not keep:
+                for path in (partial, tag):
+                    with suppress(OSError):
+                        path.unlink()
 
 
 class Progress:
@@ -71,13 +129,15 @@ class Progress:
     Args:
         what: how the line begins.
         stream: where it goes; standard error by default, as standard output belongs to results.
+        before: bytes that an earlier attempt left.
     """
 
     CHUNK = 2**16
     """Bytes between two updates."""
 
-    def __init__(self, what: str, stream: TextIO | None = None) -> None:
-        self.total = 0  # set by pooch; 0 where the server sends no length
+    def __init__(self, what: str, stream: TextIO | None = None, *, before: int = 0) -> None:
+        self.total = 0  # bytes to come, set by pooch; 0 where the server sends no length
+        self.before = before
         self._what = what
         self._stream = sys.stderr if stream is None else stream
         self._redraw = self._stream.isatty()
@@ -93,7 +153,7 @@ class Progress:
             KdbenchError: the download exceeds the size limit.
         """
         self._done += size
-        if max(self._done, self.total) > SIZE_LIMIT:
+        if self.before + max(self._done, self.total) > SIZE_LIMIT:
             raise KdbenchError(f"more than {SIZE_LIMIT} bytes")
         if time.monotonic() - self._shown >= self._interval:
             self._show()
@@ -111,11 +171,12 @@ class Progress:
     def _show(self, *, last: bool = False) -> None:
         self._shown = time.monotonic()
         seconds = max(self._shown - self._began, 1e-6)
-        line = f"{self._what}: {self._done / 1e6:.1f} MB"
+        line = f"{self._what}: {(self.before + self._done) / 1e6:.1f} MB"
         if self.total:
-            done = min(self._done, self.total)  # pooch counts whole chunks
-            left = seconds * (self.total - done) / max(done, 1)
-            line = f"{self._what}: {done / 1e6:.1f} of {self.total / 1e6:.1f} MB, {100 * done // self.total} %"
+            came = min(self._done, self.total)  # pooch counts whole chunks
+            left = seconds * (self.total - came) / max(came, 1)
+            done, total = self.before + came, self.before + self.total
+            line = f"{self._what}: {done / 1e6:.1f} of {total / 1e6:.1f} MB, {100 * done // total} %"
             line += f", {seconds:.0f} s" if last else f", {left:.0f} s left"
         if self._redraw:
             self._stream.write(f"\r{line}\x1b[K" + ("\n" if last else ""))

@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -260,7 +261,8 @@ def data_folder(tmp_path: Path, uci_zip: bytes) -> Path:
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, bytes], list[str]]]:
     """A server on this machine: its address, what it serves (to be filled in), and the paths asked for.
 
-    A path that begins with ``/short`` is cut off in the middle.
+    A path that begins with ``/short`` is cut off in the middle, ``/flaky`` only in its first answer. ``/flaky`` knows
+    ranges, which are noted as ``/flaky.zip from 100``, ``/flaky-whole`` does not, and ``/flaky-untold`` has no tags.
     """
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     content: dict[str, bytes] = {}
@@ -268,15 +270,26 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, byt
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+            cut = self.path.startswith("/short") or (self.path.startswith("/flaky") and self.path not in asked)
+            asked.append(f"{self.path} from {first}" if first else self.path)
             body = content.get(self.path)
             if body is None:
                 self.send_error(404)
                 return
-            self.send_response(200)
+            tag = f'"{zlib.crc32(body)}"'
+            same = self.headers.get("If-Range") == tag
+            ranges = first > 0 and same and not self.path.startswith("/flaky-whole")
+            if ranges and first >= len(body):
+                self.send_error(416)
+                return
+            body = body[first:] if ranges else body
+            self.send_response(206 if ranges else 200)
             self.send_header("Content-Length", str(len(body)))
+            if not self.path.startswith("/flaky-untold"):
+                self.send_header("ETag", tag)
             self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if self.path.startswith("/short") else body)
+            self.wfile.write(body[: len(body) // 2] if cut else body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

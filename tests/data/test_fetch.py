@@ -25,7 +25,7 @@ def test_the_first_mirror_that_gives_an_archive_serves(tmp_path: Path, served: S
     assert asked == names[:-1]
 
 
-def test_every_mirror_s_failure_is_told_and_nothing_is_left(tmp_path: Path, served: Served, uci_zip: bytes) -> None:
+def test_every_failure_is_told_and_only_a_beginning_is_left(tmp_path: Path, served: Served, uci_zip: bytes) -> None:
     address, content, _ = served
     content |= {"/login.zip": b"<html>log in first</html>", "/short.zip": uci_zip}
     with pytest.raises(DataUnavailable) as caught:
@@ -33,7 +33,65 @@ def test_every_mirror_s_failure_is_told_and_nothing_is_left(tmp_path: Path, serv
     for part in ("/missing.zip: HTTP 404", "/login.zip: ", "not a zip", "/short.zip: "):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
+    (beginning,) = tmp_path.glob("*.part")
+    assert len(list(tmp_path.iterdir())) == 2, "the beginning, and what the server knew it by"
+    assert 0 < beginning.stat().st_size <= len(uci_zip) // 2
+    assert uci_zip.startswith(beginning.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["/flaky.zip", "/flaky-whole.zip"])
+def test_a_broken_download_goes_on_where_it_was_even_if_the_server_sends_it_all_again(
+    tmp_path: Path, served: Served, uci_zip: bytes, name: str
+) -> None:
+    address, content, asked = served
+    content[name] = uci_zip
+    with pytest.raises(DataUnavailable):
+        download([address + name], tmp_path / "data.zip")
+    (beginning,) = tmp_path.glob("*.part")
+    size = beginning.stat().st_size
+    download([address + name], tmp_path / "data.zip")
+    assert asked == [name, f"{name} from {size}"]
+    assert (tmp_path / "data.zip").read_bytes() == uci_zip
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
+
+
+def test_a_server_that_cannot_tell_whether_the_file_is_the_same_is_asked_for_all_of_it(
+    tmp_path: Path, served: Served, uci_zip: bytes
+) -> None:
+    address, content, asked = served
+    content["/flaky-untold.zip"] = uci_zip
+    with pytest.raises(DataUnavailable):
+        download([f"{address}/flaky-untold.zip"], tmp_path / "data.zip")
+    download([f"{address}/flaky-untold.zip"], tmp_path / "data.zip")
+    assert asked == ["/flaky-untold.zip"] * 2
+    assert (tmp_path / "data.zip").read_bytes() == uci_zip
+
+
+def test_a_beginning_that_another_server_s_file_does_not_continue_is_left_alone(
+    tmp_path: Path, served: Served, uci_zip: bytes
+) -> None:
+    address, content, asked = served
+    content |= {"/short.zip": uci_zip, "/good.zip": uci_zip}
+    download([f"{address}/short.zip", f"{address}/good.zip"], tmp_path / "data.zip")
+    assert asked == ["/short.zip", "/good.zip"]
+    assert (tmp_path / "data.zip").read_bytes() == uci_zip
+
+
+@pytest.mark.parametrize("before", [bytes(200_000), bytes(2_000_000)], ids=["of-a-part", "of-more-than-there-is-now"])
+def test_a_file_that_changed_between_two_attempts_is_fetched_anew(
+    tmp_path: Path, served: Served, uci_zip: bytes, before: bytes
+) -> None:
+    address, content, asked = served
+    content["/flaky.zip"] = before
+    with pytest.raises(DataUnavailable):
+        download([f"{address}/flaky.zip"], tmp_path / "data.zip")
+    (beginning,) = tmp_path.glob("*.part")
+    size = beginning.stat().st_size
+    content["/flaky.zip"] = uci_zip
+    download([f"{address}/flaky.zip"], tmp_path / "data.zip")
+    assert (tmp_path / "data.zip").read_bytes() == uci_zip
+    assert asked == ["/flaky.zip", f"/flaky.zip from {size}"]
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
 
 
 def test_without_a_network_it_fails_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +165,12 @@ def test_a_log_gets_a_line_now_and_then(clock: list[float]) -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "downloading a.zip: 0.7 of 2.6 MB, 25 %, 30 s left"
     assert len(lines) == 5
+
+
+def test_a_resumed_download_counts_what_was_there(clock: list[float]) -> None:
+    stream = io.StringIO()
+    run(Progress("downloading a.zip", stream, before=120 * 2**16), clock, total=40 * 2**16)
+    assert stream.getvalue().splitlines()[0] == "downloading a.zip: 8.5 of 10.5 MB, 81 %, 30 s left"
 
 
 def test_an_unknown_length_shows_bytes_only(clock: list[float]) -> None:
