@@ -10,14 +10,15 @@ def scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def same_conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+def same_conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Sequential:
     """Convolution of stride 1 that keeps the length: (B, inputs, T) -> (B, outputs, T).
 
     An even kernel pads one sample less on the left than on the right (kernel 8: 3 left, 4 right), as TensorFlow's
     "same" padding does, where the time-series ResNet and FCN were first written.
     """
     left = (kernel - 1) // 2
-    return nn.Sequential(nn.ConstantPad1d((left, kernel - 1 - left), 0.0), nn.Conv1d(inputs, outputs, kernel))
+    conv = nn.Conv1d(inputs, outputs, kernel, bias=bias)
+    return nn.Sequential(nn.ConstantPad1d((left, kernel - 1 - left), 0.0), conv)
 
 
 class ResidualBlock(nn.Module):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from kdbench.architectures import Backbone
 from kdbench.catalog import NETWORKS
@@ -35,3 +36,42 @@ def build() -> Build:
         return NETWORKS.get(name)(*size, **{**shrunk, **settings})
 
     return make
+
+
+class Slow:
+    """Layers on one window (C, T) by explicit sums."""
+
+    @staticmethod
+    def conv(x: Tensor, layer: nn.Conv1d, left: int = 0) -> Tensor:
+        """out[o, t] = b[o] + sum_ij w[o, i, j] x[i, t + j - left], zero outside the window, of the window's length."""
+        (inputs, length), (outputs, group, kernel) = x.shape, layer.weight.shape
+        z, weight = x.tolist(), layer.weight.tolist()
+        biases = [0.0] * outputs if layer.bias is None else layer.bias.tolist()
+        out = [[bias] * length for bias in biases]
+        for o in range(outputs):
+            first = o * inputs // outputs // group * group  # of the input channels that this output reads
+            for t in range(length):
+                for j in range(kernel):
+                    if 0 <= t + j - left < length:
+                        out[o][t] += sum(weight[o][i][j] * z[first + i][t + j - left] for i in range(group))
+        return torch.tensor(out, dtype=x.dtype)
+
+    @staticmethod
+    def norm(x: Tensor, layer: nn.BatchNorm1d) -> Tensor:
+        """Batch normalisation in evaluation mode."""
+        pairs = zip(layer.running_mean, layer.running_var, layer.weight, layer.bias, strict=True)
+        rows = [(row - m) / (v + 1e-5) ** 0.5 * w + b for row, (m, v, w, b) in zip(x, pairs, strict=True)]
+        return torch.stack(rows)
+
+    @staticmethod
+    def stir(network: nn.Module) -> None:
+        """Give batch normalisation statistics and an affine map that are not the initial ones."""
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                for tensor in (module.running_mean, module.running_var, module.weight, module.bias):
+                    nn.init.uniform_(tensor, 0.5, 1.5)
+
+
+@pytest.fixture
+def slow() -> type[Slow]:
+    return Slow
