@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +12,7 @@ import numpy as np
 
 from kdbench.catalog import DATASETS
 from kdbench.cells import Runtime, load_data
-from kdbench.data import Prepared, protocol
+from kdbench.data import Dataset, Prepared, cached, git_id, located, protocol
 from kdbench.errors import DataUnavailable, KdbenchError
 from kdbench.shelf import aligned
 from kdbench.spec import Spec
@@ -25,11 +27,22 @@ def _load(dataset: Spec, where: Runtime, *, download: bool = False) -> Prepared:
     return load_data(DATASETS.close(dataset), where, download=download)  # closing refuses settings that it has not
 
 
+def _made(dataset: Spec) -> Dataset:
+    return DATASETS.get(dataset.name)(**dict(DATASETS.close(dataset).settings))
+
+
 def _presence(name: str, where: Runtime) -> str:
     try:
-        data = _load(Spec(name), where)
-    except DataUnavailable:
-        return f"not here; `kdbench data fetch {name}`, or its original archive in --data-dir"
+        if usage := DATASETS.get(name).usage:
+            return usage
+        dataset = _made(Spec(name))
+        data = cached(dataset, data_dir=where.data_dir, cache=where.cache)
+        if data is None and dataset.archives:
+            paths = located(dataset, data_dir=where.data_dir, cache=where.cache)
+            if paths:
+                return f"{paths[0]} is here, not parsed yet; `kdbench data fetch {name}` does"
+            return f"not here; `kdbench data fetch {name}`, or its original archive in --data-dir"
+        data = data or _load(Spec(name), where)
     except KdbenchError as error:
         return str(error).removeprefix(f"{name}: ")
     except Exception as error:  # a plug-in's: the list goes on
@@ -70,7 +83,20 @@ def verify(dataset: Spec, where: Runtime) -> str:
             fresh = _load(dataset, replace(elsewhere, data_dir=downloads))
         if fresh.digest != used.digest:
             raise KdbenchError(f"{dataset}: the original gives digest {fresh.digest}, the cache {used.digest}")
-    return f"{dataset}: as it should be, digest {used.digest}"
+        for what in ("description", "report"):
+            if getattr(fresh, what) != getattr(used, what):
+                where_to = f"remove {where.cache / 'data'} to have it read again"
+                raise KdbenchError(f"{dataset}: the original gives another {what} than the cache has; {where_to}")
+    return f"{dataset}: as it should be, digest {used.digest}{_origin(_made(dataset), where)}"
+
+
+def _origin(dataset: Dataset, where: Runtime) -> str:
+    """Whether the archive is the distributor's, byte for byte, where that can be told."""
+    paths = [path for path in located(dataset, data_dir=where.data_dir, cache=where.cache) if path.is_file()]
+    if not dataset.blobs or not paths:
+        return ""
+    same = git_id(paths[0].read_bytes()) in dataset.blobs
+    return f"; {paths[0]} is {'' if same else 'not '}byte for byte the known archive"
 
 
 def show(dataset: Spec, where: Runtime) -> str:
@@ -84,7 +110,7 @@ def show(dataset: Spec, where: Runtime) -> str:
         [f"{len(windows.y)} windows of {len(about.channels)} x {about.length} samples at {about.rate:g} Hz"],
         [f"channels: {channels}"],
         *([f"{key}: {value}"] for key, value in said.items() if value),
-        *([f"{key}: {value}"] for key, value in data.report.items()),
+        *([f"{key}: {value}"] for key, value in data.report.items() if key != "people"),
     ]
     counts = [["class", "training", "test"]]
     for label, name in enumerate(about.classes):
@@ -96,7 +122,7 @@ def show(dataset: Spec, where: Runtime) -> str:
         of_person = windows.person == person
         side = "test" if windows.test[of_person].all() else "training"
         each = np.bincount(windows.y[of_person], minlength=len(about.classes))
-        people.append([str(person), side, *map(str, each.tolist())])
+        people.append([data.person(person), side, *map(str, each.tolist())])
     return "\n\n".join("\n".join(aligned(table)) for table in (head, counts, people))
 
 
@@ -121,18 +147,22 @@ def plot(dataset: Spec, where: Runtime, path: Path) -> None:
 def splits(dataset: Spec, named: str, seed: int, where: Runtime) -> str:
     """Who is on which side: CSV with a line per person and fold.
 
+    ``digest`` is that of the dataset's windows, ``rows`` are theirs, from 0, where a person is on both sides.
+
     Raises:
         KdbenchError: if there is no such protocol, or the dataset cannot be divided by it.
     """
     data = _load(dataset, where, download=True)
     chosen = protocol(named)
-    lines = ["dataset,protocol,seed,fold,person,side,windows"]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["dataset", "digest", "protocol", "seed", "fold", "person", "side", "windows", "rows"])
     for fold in range(chosen.folds(data.windows, dataset=dataset.name)):
-        rows = chosen.split(data.windows, dataset=dataset.name, seed=seed, fold=fold)
-        for side, which in (("training", rows.train), (rows.side, rows.evaluation)):
-            people, counts = np.unique(data.windows.person[which], return_counts=True)
-            lines += [
-                f"{dataset.name},{named},{seed},{fold},{person},{side},{count}"
-                for person, count in zip(people.tolist(), counts.tolist(), strict=True)
-            ]
-    return "\n".join(lines)
+        parts = chosen.split(data.windows, dataset=dataset.name, seed=seed, fold=fold)
+        for side, part in (("training", parts.train), (parts.side, parts.evaluation)):
+            for person in np.unique(data.windows.person[part]).tolist():
+                rows = part[data.windows.person[part] == person]
+                listed = " ".join(map(str, rows.tolist())) if chosen.leaky else ""
+                who = data.person(person)
+                table.writerow([data.description.name, data.digest, named, seed, fold, who, side, len(rows), listed])
+    return text.getvalue().rstrip()

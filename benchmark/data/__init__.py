@@ -4,10 +4,10 @@ One public file is one dataset and holds one public subclass of ``Dataset``; the
 Everything else is in files that begin with an underscore and is imported from here.
 """
 
-from kdbench.data._archive import Source
+from kdbench.data._archive import Source, git_id
 from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._normalise import Normalisation
-from kdbench.data._prepare import Prepared, prepare
+from kdbench.data._prepare import Prepared, cached, located, prepare
 from kdbench.data._protocols import PROTOCOLS, Protocol, Split, protocol, split
 
 __all__ = [
@@ -21,6 +21,9 @@ __all__ = [
     "Source",
     "Split",
     "Windows",
+    "cached",
+    "git_id",
+    "located",
     "prepare",
     "protocol",
     "split",

@@ -45,14 +45,16 @@ class Source:
     Args:
         path: an archive or a folder.
         limit: bytes; a larger member is refused before it is read.
+        advice: what messages about a damaged archive end in.
 
     Raises:
         KdbenchError: ``path`` is not an archive, is truncated, or cannot be read.
     """
 
-    def __init__(self, path: Path, *, limit: int = MEMBER_LIMIT) -> None:
+    def __init__(self, path: Path, *, limit: int = MEMBER_LIMIT, advice: str = "fetch it again") -> None:
         self.path = path
         self._limit = limit
+        self._advice = advice
         self._stack = ExitStack()
         self._inner: list[_Container] | None = None
         try:
@@ -66,10 +68,10 @@ class Source:
                 with path.open("rb") as file:
                     begun = file.read(2) in (b"PK", b"\x1f\x8b")
                 what = "a truncated archive" if begun else "not a zip or tar archive"
-                raise KdbenchError(f"{path} is {what}; fetch it again")
+                raise KdbenchError(f"{path} is {what}; {advice}")
         except (OSError, *DAMAGE) as error:
             self._stack.close()
-            raise KdbenchError(f"{path} cannot be opened as an archive ({_reason(error)}); fetch it again") from error
+            raise KdbenchError(f"{path} cannot be opened as an archive ({reason(error)}); {advice}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +139,7 @@ class Source:
                     try:
                         self._inner.append(_Zip(self._stack.enter_context(zipfile.ZipFile(io.BytesIO(content)))))
                     except DAMAGE as error:
-                        raise KdbenchError(f"{self.path}: {_shown(name)} is not a zip ({_reason(error)})") from error
+                        raise KdbenchError(f"{self.path}: {_shown(name)} is not a zip ({reason(error)})") from error
         return self._inner
 
     def _choose(self, container: _Container, suffix: str) -> str | None:
@@ -159,11 +161,11 @@ class Source:
                 raise KdbenchError(f"{self.path}: {_shown(name)} has {size} bytes, more than the {self._limit} allowed")
             content = container.read(name, self._limit)
         except (OSError, RuntimeError, *DAMAGE) as error:  # zipfile raises RuntimeError for an encrypted member
-            what = f"{_shown(name)} cannot be read ({_reason(error)})"
-            raise KdbenchError(f"{self.path}: {what}; fetch it again") from error
+            what = f"{_shown(name)} cannot be read ({reason(error)})"
+            raise KdbenchError(f"{self.path}: {what}; {self._advice}") from error
         if len(content) != size:
             what = f"{_shown(name)} has {len(content)} bytes and declares {size}"
-            raise KdbenchError(f"{self.path}: {what}; fetch it again")
+            raise KdbenchError(f"{self.path}: {what}; {self._advice}")
         return content
 
 
@@ -246,6 +248,11 @@ class _Tar(_Container):
         return member.read(limit) if member is not None else b""
 
 
+def git_id(content: bytes) -> str:
+    """The id that git gives to a file, by which public repositories tell what they hold."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def _safe(name: str) -> None:
     """Refuse a member that would be unpacked outside of its folder.
 
@@ -266,5 +273,6 @@ def _shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an exception says, on one line."""
     return _shown(" ".join(str(error).split())) or type(error).__name__

@@ -108,6 +108,11 @@ class Windows:
             raise KdbenchError(f"{name}: recording {shared[0]} belongs to more than one person")
 
 
+def cut(rows: int, length: int, step: int) -> range:
+    """First samples of the windows that fit into so many rows."""
+    return range(0, rows - length + 1, step)
+
+
 class Dataset(ABC):
     """One dataset. A public file of ``kdbench.data`` holds one subclass, and its file name is the dataset's name.
 
@@ -122,6 +127,8 @@ class Dataset(ABC):
         marker: a member, relative to the unpacked folder, by which a data folder that is itself the unpacked
             folder is recognised.
         urls: where the archive can be downloaded, tried in turn; they hold the same archive.
+        blobs: git's ids of the archive as its distributor has it, where they are known.
+        usage: how to use the dataset, for lists, where it cannot be used without settings.
         fixed: whether the archive's content is known beforehand and checked by ``parse``; otherwise the content
             found becomes part of the cache key.
     """
@@ -131,6 +138,8 @@ class Dataset(ABC):
     archives: ClassVar[tuple[str, ...]] = ()
     marker: ClassVar[str] = ""
     urls: ClassVar[tuple[str, ...]] = ()
+    blobs: ClassVar[tuple[str, ...]] = ()
+    usage: ClassVar[str] = ""
     fixed: ClassVar[bool] = True
 
     @property
@@ -150,6 +159,16 @@ class Dataset(ABC):
         Raises:
             KdbenchError: the source is not what it should be; the message names the member.
         """
+
+    def given(self, source: Source | None) -> Source:
+        """The source of a dataset that needs one.
+
+        Raises:
+            KdbenchError: there is none.
+        """
+        if source is None:
+            raise KdbenchError(f"{self.name}: wanted an archive or a folder to read")
+        return source
 
     @property
     def report(self) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,8 +23,11 @@ SIZE_LIMIT = 4 * 2**30
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 
 
-def download(urls: Sequence[str], target: Path) -> None:
+def download(urls: Sequence[str], target: Path, *, check: Callable[[Source], object] = Source.names) -> None:
     """Download an archive to ``target``, in a folder that exists, from the first of ``urls`` that gives one.
+
+    Whether it is the wanted one is up to ``check``, which refuses another with a KdbenchError; the next of ``urls`` is
+    tried then.
 
     What came before a connection broke, or the user did, is kept beside the target, and the next attempt asks the same
     server for the rest, if the server told then how to ask whether the file is still the same. An answer that is not an
@@ -44,9 +47,9 @@ def download(urls: Sequence[str], target: Path) -> None:
         partial = target.with_name(f"{target.name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
         try:
             try:
-                _fetch(HTTPDownloader, url, partial, target)
+                _fetch(HTTPDownloader, url, partial, target, check)
             except _NotTheRest:
-                _fetch(HTTPDownloader, url, partial, target)
+                _fetch(HTTPDownloader, url, partial, target, check)
             for other in target.parent.glob(f"{target.name}.*.*"):
                 other.unlink(missing_ok=True)
             return
@@ -66,7 +69,7 @@ class _NotTheRest(KdbenchError):
     """What a server sent as the rest of a broken download does not continue it."""
 
 
-def _fetch(downloader: Any, url: str, partial: Path, target: Path) -> None:
+def _fetch(downloader: Any, url: str, partial: Path, target: Path, check: Callable[[Source], object]) -> None:
     """Fetch an address, or the rest of it where ``partial`` holds its beginning.
 
     Raises:
@@ -99,8 +102,8 @@ def _fetch(downloader: Any, url: str, partial: Path, target: Path) -> None:
         try:
             fetch(url, file, None)
             file.flush()
-            with Source(partial):
-                pass
+            with Source(partial) as source:
+                check(source)
             partial.replace(target)
         except KdbenchError as error:
             if progress.before:

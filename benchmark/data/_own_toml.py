@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from kdbench.data._archive import Source
 from kdbench.data._base import Channel, Description
+from kdbench.data._own_people import Name, person_name
 from kdbench.data._protocols import draw_people
 from kdbench.errors import KdbenchError, nearest
 
@@ -24,14 +26,18 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Windows whose people are still as written; ``person`` (N,) is an index into ``people``."""
+    """Windows whose people still go by name: ``person`` (N,) is an index into ``people``.
+
+    ``recording`` (N,) is one into ``recordings``, which say where each comes from.
+    """
 
     x: npt.NDArray[np.float32]
     y: Integers
     person: Integers
     recording: Integers
     start: Integers
-    people: Sequence[int | str]
+    people: list[Name]
+    recordings: Sequence[str]
     report: Mapping[str, Any]
 
 
@@ -75,7 +81,7 @@ class About:
     channels: tuple[Channel, ...]
     columns: tuple[str, ...]
     texts: Mapping[str, str]
-    test: tuple[int | str, ...] | None
+    test: tuple[Name, ...] | None
     fraction: float
     seed: int
     windows: _WindowFiles | None
@@ -93,7 +99,7 @@ class About:
             raise KdbenchError(f"{source.path} holds no {TOML}; see `kdbench show own` for what to write into it")
         try:
             whole = tomllib.loads(source.read(TOML).decode("utf-8-sig"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # beside TOMLDecodeError, for numbers of thousands of digits
             raise KdbenchError(f"{source.path}: {TOML} is not valid TOML: {error}") from None
         try:
             return cls._checked(member, _Table("", whole))
@@ -111,8 +117,11 @@ class About:
         for channel in channels:
             channel.only("name", "unit", "column")
         names = [channel.text("name") for channel in channels]
+        columns = [channel.text("column", channel.text("name")) for channel in channels]
         classes = table.list("classes", str)
-        for key, values in (("channels", names), ("classes", classes)):
+        if not all(map(str.strip, classes)):
+            raise table.wrong("classes", "", "a list of names")
+        for key, values in (("channels", names), ("columns of channels", columns), ("classes", classes)):
             if twice := [value for value in values if values.count(value) > 1]:
                 raise KdbenchError(f"{key} names {twice[0]!r} twice")
         if not channels or len(classes) < 2:
@@ -123,16 +132,18 @@ class About:
         rule.only("test", "fraction", "seed")
         if ("test" in rule.values) == ("fraction" in rule.values):
             raise KdbenchError("split: wanted either test, a list of people, or fraction, a share of them")
+        if {"test", "seed"} <= rule.values.keys():
+            raise KdbenchError("split: seed draws a fraction; where test names the people, it does nothing")
         return cls(
             member=member,
             name=name,
             rate=table.number("rate", 1e-6, 1e6),
             classes=tuple(classes),
             channels=tuple(Channel(channel.text("name"), channel.text("unit")) for channel in channels),
-            columns=tuple(channel.text("column", channel.text("name")) for channel in channels),
+            columns=tuple(columns),
             texts={key: table.text(key, "") for key in ("title", "citation", "licence", "url")},
             test=tuple(rule.list("test", int, str)) if "test" in rule.values else None,
-            fraction=rule.number("fraction", 1e-6, 1 - 1e-6, 0.0),
+            fraction=rule.number("fraction", 1e-6, 1 - 1e-6, default=0.0),
             seed=rule.whole("seed", 0, 2**63 - 1, 0),
             windows=_window_files(table.table("windows")) if "windows" in table.values else None,
             recordings=_recording_files(table.table("recordings"), classes) if "recordings" in table.values else None,
@@ -153,18 +164,20 @@ class About:
         )
 
     def files(self, source: Source, pattern: str) -> list[str]:
-        """Members beside the description, or in folders beside it, that fit a pattern."""
+        """Members beside the description that fit a pattern as shells read it; none that is hidden.
+
+        ``*`` does not go into folders, ``**/`` is any folder beside the description or in one, or none.
+        """
         beside = self.member.removesuffix(TOML)
-        found = [
-            name
-            for name in source.names()
-            if name.startswith(beside) and fnmatchcase(name.removeprefix(beside), pattern)
-        ]
+        inside = [name.removeprefix(beside) for name in source.names() if name.startswith(beside)]
+        found = [beside + name for name in inside if _fits(name, pattern)]
         if not found:
-            raise KdbenchError(f"{source.path} holds no file {pattern!r} beside {self.member}")
+            deeper = [name for name in inside if _fits(name, f"**/{pattern}")]
+            hint = f"; {deeper[0]} is in a folder, which files = '**/{pattern}' goes into" if deeper else ""
+            raise KdbenchError(f"{source.path} holds no file {pattern!r} beside {self.member}{hint}")
         return found
 
-    def test_people(self, source: Source, numbers: Mapping[int | str, int], person: Integers, y: Integers) -> list[int]:
+    def test_people(self, source: Source, numbers: Mapping[Name, int], person: Integers, y: Integers) -> list[int]:
         """Numbers of the people on the test side.
 
         Raises:
@@ -177,14 +190,16 @@ class About:
         if self.test is None:
             count = min(max(round(self.fraction * len(people)), 1), len(people) - 1)
             return draw_people(self.name, person, y, count=count, seed=self.seed)
-        known = {str(who): number for who, number in numbers.items() if number in people}
-        for who in map(str, self.test):
-            if who not in known:
-                raise KdbenchError(f"{where}: {nearest('the people', who, known)}")
-        chosen = sorted({known[who] for who in map(str, self.test)})
+        chosen = set()
+        for who in map(person_name, self.test):
+            if who not in numbers:
+                raise KdbenchError(f"{where}: {nearest('the people', str(who), map(str, numbers))}")
+            if numbers[who] not in people:
+                raise KdbenchError(f"{where}: test person {who!r} has no run as long as a window; wanted one or more")
+            chosen.add(numbers[who])
         if not 0 < len(chosen) < len(people):
             raise KdbenchError(f"{where}: test names {len(chosen)} of {len(people)} people; wanted some, and some left")
-        return chosen
+        return sorted(chosen)
 
 
 class _Table:
@@ -207,7 +222,11 @@ class _Table:
         return value
 
     def wrong(self, key: str, value: object, wanted: str) -> KdbenchError:
-        return KdbenchError(f"{self.where}{key} is {ascii(value)[:40]}, wanted {wanted}")
+        try:
+            said = ascii(value)[:40]
+        except ValueError:  # a number of thousands of digits
+            said = "a number too long to be shown"
+        return KdbenchError(f"{self.where}{key} is {said}, wanted {wanted}")
 
     def text(self, key: str, default: str | None = None) -> str:
         value: str = self.get(key, "a text", (str,), default)
@@ -215,12 +234,14 @@ class _Table:
             raise self.wrong(key, value, "a text of one line")
         return value
 
-    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
+    def number(self, key: str, low: float, high: float, *, default: float | None = None) -> float:
+        if default is not None and key not in self.values:
+            return default
         wanted = f"a number from {low:g} to {high:g}"
-        value = float(self.get(key, wanted, (int, float), default))
-        if value != default and not low <= value <= high:
+        value = self.get(key, wanted, (int, float))
+        if not low <= value <= high:
             raise self.wrong(key, value, wanted)
-        return value
+        return float(value)
 
     def whole(self, key: str, low: int, high: int, default: int | None = None) -> int:
         wanted = f"a whole number from {low} to {high}"
@@ -233,7 +254,8 @@ class _Table:
         wanted = "a list of " + " or ".join({str: "texts", int: "whole numbers", dict: "tables"}[t] for t in types)
         value = list(self.get(key, wanted, (list, tuple), default))
         for item in value:
-            if not isinstance(item, types) or isinstance(item, bool) or (isinstance(item, str) and not _plain(item)):
+            plain = item.isprintable() if isinstance(item, str) else not isinstance(item, bool)
+            if not isinstance(item, types) or not plain or (isinstance(item, int) and abs(item) >= 2**63):
                 raise self.wrong(key, item, wanted)
         return value
 
@@ -241,8 +263,24 @@ class _Table:
         return _Table(f"{self.where}{key}.", self.get(key, "a table", (dict,)))
 
 
-def _plain(text: str) -> bool:
-    return text.isprintable()
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a path fits a pattern; in which case a suffix is written does not matter, as in ``a.CSV``."""
+    parts, wanted = (PurePosixPath(_with_small_suffix(path)).parts for path in (name, pattern))
+    return not any(part.startswith(".") for part in parts) and _matches(parts, wanted)
+
+
+def _with_small_suffix(path: str) -> str:
+    stem, dot, suffix = path.rpartition(".")
+    return stem + dot + suffix.lower()
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**" and _matches(parts, pattern[1:]):
+        return True
+    rest = pattern if pattern[0] == "**" else pattern[1:]
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], rest)
 
 
 def _window_files(table: _Table) -> _WindowFiles:
@@ -267,6 +305,10 @@ def _recording_files(table: _Table, classes: Sequence[str]) -> _RecordingFiles:
         raise KdbenchError(f"recordings.time_unit: {nearest('units', unit, UNITS)}")
     if len(delimiter) != 1 or delimiter in '\r\n"':
         raise table.wrong("delimiter", delimiter, "one character")
+    if lonely := [key for key in ("time_unit", "gap") if key in table.values and not table.values.get("time")]:
+        raise KdbenchError(f"recordings: {lonely[0]} wants time, the name of a column")
+    if table.text("person") == table.text("label"):
+        raise KdbenchError(f"recordings: person and label name one column, {table.text('label')!r}; wanted two")
     return _RecordingFiles(
         person=table.text("person"),
         label=table.text("label"),
@@ -275,7 +317,7 @@ def _recording_files(table: _Table, classes: Sequence[str]) -> _RecordingFiles:
         files=table.text("files", "*.csv"),
         time=table.text("time", ""),
         time_unit=unit,
-        gap=table.number("gap", 1e-9, 1e9, 0.0),
+        gap=table.number("gap", 1e-9, 1e9, default=0.0),
         delimiter=delimiter,
         labels=labels,
         unlabelled=tuple(table.list("unlabelled", str, default=())),

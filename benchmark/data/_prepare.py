@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -19,7 +20,7 @@ from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._fetch import download as fetch
 from kdbench.errors import DataUnavailable, KdbenchError, MachineError
 
-LAYOUT = 2
+LAYOUT = 3
 """Goes up when the files of a cache entry change, so that older entries are not read."""
 
 
@@ -27,7 +28,8 @@ LAYOUT = 2
 class Prepared:
     """Verified windows; ``windows.x`` is mapped read-only from the cache. ``digest`` is ``windows.digest()``.
 
-    ``report`` is what parsing counted or noticed, such as malformed lines by kind; often empty.
+    ``report`` is what parsing counted or noticed, such as malformed lines by kind; often empty. Its ``people`` are the
+    names of those who have one, by number.
     """
 
     windows: Windows
@@ -35,16 +37,21 @@ class Prepared:
     description: Description
     report: Mapping[str, Any] = field(default_factory=dict)
 
+    def person(self, number: int) -> str:
+        """The name of a person, or the number where there is none."""
+        return str(self.report.get("people", {}).get(str(number), number))
+
 
 def prepare(dataset: Dataset, *, data_dir: Path | None, cache: Path, download: bool = True) -> Prepared:
     """Windows of a dataset, from the cache if they are there, else parsed, checked and put there.
 
     Several processes may prepare one dataset at once: one works, the others wait. Entries that are damaged or
-    half-written are rebuilt.
+    half-written are rebuilt. Of several archives in the data folder, one that is refused gives way to the next, which
+    is told on standard error.
 
     Args:
         dataset: with its settings.
-        data_dir: a folder with archives or unpacked archives, or itself an unpacked archive; looked at if the
+        data_dir: a folder with archives or unpacked archives, or itself an archive or one unpacked; looked at if the
             cache has no entry. Comes before a download.
         cache: folder of parsed data and downloads, created where missing.
         download: whether the network may be used.
@@ -54,19 +61,77 @@ def prepare(dataset: Dataset, *, data_dir: Path | None, cache: Path, download: b
         KdbenchError: what was found is not the dataset, or ``data_dir`` is not a folder.
         MachineError: the cache folder cannot be written.
     """
-    content = ""
-    if _has_files(dataset) and not dataset.fixed:
-        # Only the content can tell whether a cached entry belongs to it.
-        content = _content(dataset, _find(dataset, data_dir, cache, download=download))
-    key = _key(dataset, content)
-    entry = cache / "data" / f"{dataset.name}-{key}"
+    if not _has_files(dataset):
+        return _made(dataset, None, cache)
+    if dataset.fixed and (found := _load(_entry(dataset, "", cache))) is not None:
+        return found
+    refused: list[KdbenchError] = []
+    for path in located(dataset, data_dir=data_dir, cache=cache) or [_fetched(dataset, data_dir, cache, download)]:
+        try:
+            prepared = _made(dataset, path, cache)
+        except MachineError:
+            raise
+        except KdbenchError as error:
+            if path.parent == _downloads(dataset, cache):
+                path.unlink(missing_ok=True)  # so that the next attempt downloads anew
+            refused.append(error)
+            continue
+        for each in refused:
+            print(f"{each} (read {path} instead)", file=sys.stderr)
+        return prepared
+    raise refused[0]
+
+
+def cached(dataset: Dataset, *, data_dir: Path | None, cache: Path) -> Prepared | None:
+    """What the cache has of a dataset; nothing is parsed, written or downloaded.
+
+    Raises:
+        KdbenchError: the content has to be looked at and cannot be, or ``data_dir`` is not a folder.
+    """
+    if dataset.fixed or not _has_files(dataset):
+        return _load(_entry(dataset, "", cache))
+    paths = located(dataset, data_dir=data_dir, cache=cache)
+    entries = (_load(_entry(dataset, _content(dataset, path), cache)) for path in paths)
+    return next((found for found in entries if found is not None), None)
+
+
+def located(dataset: Dataset, *, data_dir: Path | None, cache: Path) -> list[Path]:
+    """Where the archive of a dataset, or the folder unpacked from it, lies on this machine, to be tried in turn.
+
+    Raises:
+        KdbenchError: ``data_dir`` is neither a folder nor the archive.
+    """
+    if dataset.place is not None:
+        return [dataset.place]
+    if not dataset.archives:
+        return []
+    if data_dir is not None:
+        if data_dir.is_file() and data_dir.name in dataset.archives:
+            return [data_dir]
+        if not data_dir.is_dir():
+            what = "is a file" if data_dir.exists() else "does not exist"
+            raise KdbenchError(f"data folder {data_dir} {what}; wanted a folder that holds {dataset.archives[0]!r}")
+        found = [data_dir / name for name in dataset.archives if (data_dir / name).exists()]
+        if dataset.marker:  # of a folder that is itself the unpacked one, or in it
+            tops = [data_dir, *data_dir.absolute().parents][: 1 + dataset.marker.count("/")]
+            found += [top for top in tops if (top / dataset.marker).is_file()][:1]
+        if found:
+            return found
+    kept = _downloads(dataset, cache) / dataset.archives[0]
+    return [kept] if kept.is_file() else []
+
+
+def _made(dataset: Dataset, path: Path | None, cache: Path) -> Prepared:
+    """The entry of what lies at a path, parsed if it is not there yet."""
+    content = "" if path is None or dataset.fixed else _content(dataset, path)
+    entry = _entry(dataset, content, cache)
     found = _load(entry)
     if found is not None:
         return found
     with _locked(entry):
         found = _load(entry)  # another process may have been at it
         if found is None:
-            _store(dataset, _parse(dataset, data_dir, cache, content, download=download), entry)
+            _store(dataset, _parse(dataset, path, content), entry)
             found = _load(entry)
     if found is None:
         raise MachineError(f"{entry} does not hold what was just written to it; check the disk or choose another cache")
@@ -81,34 +146,33 @@ def _content(dataset: Dataset, path: Path) -> str:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise KdbenchError(f"{path} cannot be read ({error.strerror or error})") from error
-    with Source(path) as source:
+    with _opened(dataset, path) as source:
         return dataset.fingerprint(source)
 
 
-def _key(dataset: Dataset, content: str) -> str:
-    """What an entry depends on, as 16 hexadecimal digits."""
+def _opened(dataset: Dataset, path: Path) -> Source:
+    return Source(path) if dataset.place is None else Source(path, advice="check it")
+
+
+def _entry(dataset: Dataset, content: str, cache: Path) -> Path:
+    """The folder in the cache, named after all that it depends on."""
     parts = [LAYOUT, dataset.name, dataset.version, dataset.settings, content]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return cache / "data" / f"{dataset.name}-{key}"
 
 
 def _has_files(dataset: Dataset) -> bool:
     return bool(dataset.archives) or dataset.place is not None
 
 
-def _parse(dataset: Dataset, data_dir: Path | None, cache: Path, content: str, *, download: bool) -> Windows:
-    if not _has_files(dataset):
+def _parse(dataset: Dataset, path: Path | None, content: str) -> Windows:
+    if path is None:
         windows = dataset.parse(None)
     else:
-        path = _find(dataset, data_dir, cache, download=download)
-        try:
-            with Source(path) as source:
-                windows = dataset.parse(source)
-            if content and _content(dataset, path) != content:
-                raise KdbenchError(f"{path} changed while it was read; try again")
-        except KdbenchError:
-            if path.parent == _downloads(dataset, cache):
-                path.unlink(missing_ok=True)  # so that the next attempt downloads anew
-            raise
+        with _opened(dataset, path) as source:
+            windows = dataset.parse(source)
+        if content and _content(dataset, path) != content:
+            raise KdbenchError(f"{path} changed while it was read; try again")
     windows.check(dataset.description)
     return windows
 
@@ -117,28 +181,15 @@ def _downloads(dataset: Dataset, cache: Path) -> Path:
     return cache / "downloads" / dataset.name
 
 
-def _find(dataset: Dataset, data_dir: Path | None, cache: Path, *, download: bool) -> Path:
-    """The archive or unpacked folder of a dataset, downloaded if need be."""
-    if dataset.place is not None:
-        return dataset.place
-    if data_dir is not None:
-        if not data_dir.is_dir():
-            what = "is a file" if data_dir.exists() else "does not exist"
-            raise KdbenchError(f"data folder {data_dir} {what}; wanted a folder that holds {dataset.archives[0]!r}")
-        for name in dataset.archives:
-            if (data_dir / name).exists():
-                return data_dir / name
-        if dataset.marker and (data_dir / dataset.marker).is_file():
-            return data_dir
+def _fetched(dataset: Dataset, data_dir: Path | None, cache: Path, download: bool) -> Path:
+    """The downloaded archive; only one that holds the dataset is kept."""
     kept = _downloads(dataset, cache) / dataset.archives[0]
-    if kept.is_file():
-        return kept
     reason = "downloads are switched off" if dataset.urls else "there is nowhere to download it from"
     if download and dataset.urls:
         try:
             with _locked(kept):
                 if not kept.is_file():  # another process may have fetched it for other settings
-                    fetch(dataset.urls, kept)
+                    fetch(dataset.urls, kept, check=lambda found: dataset.parse(found).check(dataset.description))
         except DataUnavailable as error:
             reason = str(error)
         else:
@@ -161,19 +212,23 @@ def _store(dataset: Dataset, windows: Windows, entry: Path) -> None:
         "version": dataset.version,
         "settings": dataset.settings,
     }
+    meta = json.loads(json.dumps(meta))  # as it will be read
     with _machine(partial):
         for stale in (partial, entry):  # left by a killed process, or found damaged
-            if stale.exists():
+            if stale.is_dir() and not stale.is_symlink():
                 shutil.rmtree(stale)
+            else:
+                stale.unlink(missing_ok=True)
         partial.mkdir()
         for part in fields(Windows):
             np.save(partial / f"{part.name}.npy", getattr(windows, part.name), allow_pickle=False)
-        (partial / "meta.json").write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        text = json.dumps({**meta, "check": _check(meta)}, indent=1, sort_keys=True)
+        (partial / "meta.json").write_text(text + "\n", encoding="utf-8")
         partial.rename(entry)
 
 
 def _load(entry: Path) -> Prepared | None:
-    """An entry, or None where it is missing, incomplete or not what its digest says."""
+    """An entry, or None where it is missing, incomplete or not what its digests say."""
     try:
         meta = json.loads((entry / "meta.json").read_text(encoding="utf-8"))
         windows = Windows(
@@ -184,11 +239,15 @@ def _load(entry: Path) -> Prepared | None:
                 for part in fields(Windows)
             }
         )
-        if windows.digest() != meta["digest"]:
+        if meta.pop("check") != _check(meta) or windows.digest() != meta["digest"]:
             return None
         return Prepared(windows, meta["digest"], _description(meta["description"]), meta["report"])
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _check(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _description(plain: dict[str, Any]) -> Description:

@@ -18,6 +18,11 @@ def refuse(source: Source, member: str, line: int, what: str) -> NoReturn:
     raise KdbenchError(f"{source.path}: {member} line {line} {what}")
 
 
+def foreign(source: Source, what: str, how: str, url: str) -> KdbenchError:
+    """An error about something that is well formed but not the original's."""
+    return KdbenchError(f"{source.path}: {what} is not the original's: {how}; fetch the archive from {url}")
+
+
 def shown(text: bytes | str) -> str:
     """The beginning of something read, fit for one line of a message."""
     return ascii((text.decode("latin-1") if isinstance(text, bytes) else text)[:20])

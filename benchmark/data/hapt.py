@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from kdbench.architectures import Choice
 from kdbench.data._archive import Source
-from kdbench.data._base import Channel, Dataset, Description, Windows
-from kdbench.data._text import integers, numbers, refuse
+from kdbench.data._base import Channel, Dataset, Description, Windows, cut
+from kdbench.data._text import foreign, integers, numbers, refuse
 from kdbench.errors import KdbenchError
 
 LENGTH = 128
@@ -121,8 +121,7 @@ class Hapt(Dataset):
             KdbenchError: a member is missing, malformed (with its line), disagrees with another, or is not the
                 original's.
         """
-        if source is None:
-            raise KdbenchError(f"{self.name}: wanted an archive to read")
+        source = self.given(source)
         labels = integers(source, LABELS, columns=5)
         owners = _owners(source, labels)
         signals = {experiment: _signals(source, experiment, owner) for experiment, owner in owners.items()}
@@ -147,11 +146,12 @@ class Hapt(Dataset):
     ) -> None:
         """Hold what was read against what is known of the original."""
         if hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest() != self.known.labels:
-            raise _other(source, LABELS)
+            raise foreign(source, LABELS, "its values differ", Hapt.urls[0])
         # The labels are right, so the experiments are 1, 2, 3 and so on.
         for experiment, digest in enumerate(self.known.experiments, start=1):
             if hashlib.sha256(signals[experiment].astype("<f4").tobytes()).hexdigest()[:16] != digest:
-                raise _other(source, f"RawData/acc_exp{experiment:02} or gyro_exp{experiment:02}")
+                what = f"RawData/acc_exp{experiment:02} or gyro_exp{experiment:02}"
+                raise foreign(source, what, "its values differ", Hapt.urls[0])
 
 
 def _owners(source: Source, labels: npt.NDArray[np.int64]) -> dict[int, int]:
@@ -184,11 +184,11 @@ def _cut(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDAr
     rows, starts = [], []
     for is_test in (False, True):
         for row in np.flatnonzero(np.isin(labels[:, 1], TEST_PEOPLE) == is_test):
-            first, last = labels[row, 3] - 1, labels[row, 4]
-            inside = np.arange(first, last - LENGTH + 1, STEP)
-            rows.append(np.full(len(inside), row, np.int64))
-            starts.append(inside)
-    return np.concatenate(rows), np.concatenate(starts)
+            first, last = int(labels[row, 3]) - 1, int(labels[row, 4])
+            inside = cut(last - first, LENGTH, STEP)
+            rows += [row] * len(inside)
+            starts += [first + start for start in inside]
+    return np.array(rows, np.int64), np.array(starts, np.int64)
 
 
 def _agree(source: Source, side: str, made: npt.NDArray[np.int64]) -> None:
@@ -206,9 +206,3 @@ def _agree(source: Source, side: str, made: npt.NDArray[np.int64]) -> None:
         if len(differ):
             what = f"is {rows[differ[0]]}, but {LABELS} makes it {made[differ[0], column]}"
             refuse(source, member, int(differ[0]) + 1, what)
-
-
-def _other(source: Source, what: str) -> KdbenchError:
-    return KdbenchError(
-        f"{source.path}: {what} is not the original's: its values differ; fetch the archive from {Hapt.urls[0]}"
-    )

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbench.data._archive import Source
-from kdbench.data._base import Channel, Dataset, Description, Windows
-from kdbench.data._text import numbers, refuse
+from kdbench.data._base import Channel, Dataset, Description, Windows, cut
+from kdbench.data._text import foreign, numbers, refuse
 from kdbench.errors import KdbenchError
 
 LENGTH = 128
@@ -104,6 +104,7 @@ class MotionSense(Dataset):
     urls: ClassVar[tuple[str, ...]] = (
         "https://github.com/mmalekzadeh/motion-sense/raw/master/data/A_DeviceMotion_data.zip",
     )
+    blobs = ("78f9957d9f4d0a4b6457461009e1f2e0453a872d",)
     known: ClassVar[Original] = ORIGINAL
 
     def __init__(self) -> None:
@@ -135,8 +136,7 @@ class MotionSense(Dataset):
         Raises:
             KdbenchError: a file is missing, malformed (with its line), or not the original's.
         """
-        if source is None:
-            raise KdbenchError(f"{self.name}: wanted an archive to read")
+        source = self.given(source)
         x: list[npt.NDArray[np.float32]] = []
         columns: list[npt.NDArray[np.int64]] = []  # each (4, windows of a file): label, person, recording, start
         first: dict[bytes, tuple[int, str, int]] = {}  # what was seen: number of the recording, file, person
@@ -150,7 +150,7 @@ class MotionSense(Dataset):
             if again != member:
                 self._twice.append(f"{again} = {member}")
             label = list(CLASSES).index(trial.partition("_")[0])
-            for start in range(0, signals.shape[1] - LENGTH + 1, STEP):
+            for start in cut(signals.shape[1], LENGTH, STEP):
                 x.append(signals[:, start : start + LENGTH])
                 columns.append(np.array([label, person, recording, start], np.int64))
         label, person, recording, start = np.stack(columns, axis=1)
@@ -167,9 +167,9 @@ class MotionSense(Dataset):
                 digest.update(signals.astype("<f4").data)
                 yield trial, person, member, signals
             if rows != known.rows:
-                raise _other(source, trial, f"{rows} rows, wanted {known.rows}")
+                raise foreign(source, trial, f"{rows} rows, wanted {known.rows}", MotionSense.urls[0])
             if digest.hexdigest() != known.digest:
-                raise _other(source, trial, "values differ")
+                raise foreign(source, trial, "values differ", MotionSense.urls[0])
 
 
 def _signals(source: Source, member: str) -> npt.NDArray[np.float32]:
@@ -181,9 +181,3 @@ def _signals(source: Source, member: str) -> npt.NDArray[np.float32]:
         refuse(source, member, row + 2, f"is numbered {table[row, 0]:g}, wanted {row}")
     total = table[:, ACCELERATION] + table[:, GRAVITY]
     return np.ascontiguousarray(np.hstack([total, table[:, ROTATION]]).T.astype(np.float32))
-
-
-def _other(source: Source, trial: str, what: str) -> KdbenchError:
-    return KdbenchError(
-        f"{source.path}: {trial}/sub_*.csv are not the original's: {what}; fetch the archive from {MotionSense.urls[0]}"
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ from kdbench.data._archive import Source
 from kdbench.data._base import Dataset, Description, Windows
 from kdbench.data._own_csv import read_recordings
 from kdbench.data._own_npz import read_windows, window_length
-from kdbench.data._own_toml import TOML, About
+from kdbench.data._own_people import numbered
+from kdbench.data._own_toml import TOML, About, Parts
 from kdbench.errors import KdbenchError
+
+VARIED = 16
+"""Different values in a window that two people do not come to share by chance, as they may a sensor at rest."""
 
 
 class Own(Dataset):
     """Your own windows or recordings, from a folder with a dataset.toml, without any Python.
 
     The folder, or a zip or tar of it, holds ``dataset.toml`` and beside it either windows in ``.npz`` files or
-    recordings in CSV files. The whole folder's content is part of the cache's key: after any change it is read anew.
+    recordings in CSV files. The content of what is read is part of the cache's key: after any change it is read anew.
 
     ``dataset.toml``, with what may be left out in brackets::
 
@@ -37,7 +42,7 @@ class Own(Dataset):
         [seed = 0]
 
         [windows]                                    # either: arrays in .npz files
-        [files = "*.npz"]
+        [files = "*.npz"]                            # beside dataset.toml; "**/*.npz" goes into folders; none hidden
         [x = "x"]                                    # (N, C, T), any real type
         [y = "y"]                                    # (N,), from 0, or names of classes
         [person = "person"]                          # (N,), whole numbers or texts
@@ -57,20 +62,27 @@ class Own(Dataset):
 
     Windows of recordings are cut inside runs: rows of one file that follow each other, of one person and one label,
     where ``time`` is given without a pause or a step back. Where ``.npz`` files do not say which windows overlap, all
-    windows of a person count as overlapping. People written as texts are numbered from 1 in their order, which
-    ``report`` gives. A value that is not a finite number, a class that is not described, and a column or array that is
-    not there are errors that name the file and line.
+    windows of a person count as overlapping.
+
+    ``"01"``, ``" 1"``, ``"1.0"`` and 1 are one person. Unless all people are numbers, they are numbered from 1 in the
+    order of their names, which ``report`` gives. Names that differ in upper and lower case alone are refused, as are a
+    recording of two people and a window of 16 different values or more that two people have.
+
+    A value that is not a finite number, a class that is not described or of which there is no window, and a column or
+    array that is not there are errors that name the file and line; ``report`` names classes that only test people have.
 
     Args:
         path: the folder; if relative, from the current one.
     """
 
     name = "own"
+    version = 2
     fixed = False
+    usage = "own(path=FOLDER) is a folder of yours; `kdbench show own` tells what to put there"
 
     def __init__(self, *, path: str = "") -> None:
         self.path = path
-        self._report: Mapping[str, Any] = {}
+        self._report: dict[str, Any] = {}
         self._described: Description | None = None
 
     @property
@@ -88,7 +100,7 @@ class Own(Dataset):
         """What ``dataset.toml`` says; for windows, with the length that the arrays have."""
         if self._described is not None:
             return self._described
-        with Source(self.place) as source:
+        with Source(self.place, advice="check it") as source:
             about = About.read(source)
             length = about.recordings.length if about.recordings else window_length(source, about)
         return about.description(length)
@@ -97,28 +109,53 @@ class Own(Dataset):
     def report(self) -> Mapping[str, Any]:
         return self._report
 
+    def fingerprint(self, source: Source) -> str:
+        """That of the description and the files that it names; whatever else lies beside them is not read."""
+        about = About.read(source)
+        spec = about.recordings or about.windows
+        assert spec is not None
+        total = hashlib.sha256()
+        for member in (about.member, *about.files(source, spec.files)):
+            total.update(f"{hashlib.sha256(source.read(member)).hexdigest()} {member}\n".encode())
+        return total.hexdigest()
+
     def parse(self, source: Source | None) -> Windows:
         """Read the windows, or cut the recordings into windows.
 
         Raises:
             KdbenchError: something is missing, malformed (with its line or row) or not described.
         """
-        if source is None:
-            raise KdbenchError(f"{self.name}: wanted a folder to read")
+        source = self.given(source)
         about = About.read(source)
         parts = read_recordings(source, about) if about.recordings else read_windows(source, about)
-        numbers = _numbered(parts.people)
+        numbers = numbered(parts.people)
         person = np.array([numbers[who] for who in parts.people], np.int64)[parts.person]
+        _check_people(source, parts)
         test = np.isin(person, about.test_people(source, numbers, person, parts.y))
-        named = {str(number): who for who, number in numbers.items() if isinstance(who, str)}
+        taught, met = set(parts.y[~test].tolist()), set(parts.y.tolist())
+        for label, name in enumerate(about.classes):
+            if label not in met:
+                raise KdbenchError(f"{source.path}: class {name!r} has no window; wanted one, or no such class")
         self._described = about.description(parts.x.shape[2])
-        self._report = {**parts.report, **({"people": named} if named else {})}
+        self._report = dict(parts.report)
+        if len(taught) < len(met):
+            self._report["classes of test people alone"] = [about.classes[label] for label in sorted(met - taught)]
+        if any(isinstance(who, str) for who in parts.people):
+            self._report["people"] = {str(number): str(who) for who, number in numbers.items()}
         return Windows(parts.x, parts.y, person, test, parts.recording, parts.start)
 
 
-def _numbered(people: Iterable[int | str]) -> dict[int | str, int]:
-    """Numbers for people as written: their own, or from 1 in the order of the texts."""
-    everyone = set(people)
-    if all(isinstance(who, int) for who in everyone):
-        return {who: int(who) for who in sorted(everyone, key=int)}
-    return {who: number for number, who in enumerate(sorted(everyone, key=str), start=1)}
+def _check_people(source: Source, parts: Parts) -> None:
+    """Refuse a recording, and a window, of two people: they may come to be on two sides."""
+    owner: dict[int, int] = {}
+    seen: dict[bytes, int] = {}
+    for window, (recording, person) in enumerate(zip(parts.recording.tolist(), parts.person.tolist(), strict=True)):
+        who, here = parts.people[person], parts.recordings[recording]
+        if (other := owner.setdefault(recording, person)) != person:
+            what = f"{here} is of {parts.people[other]!r} and of {who!r}; wanted one person"
+            raise KdbenchError(f"{source.path}: {what}")
+        first = seen.setdefault(hashlib.sha256(parts.x[window].data).digest(), window)
+        if parts.person[first] != person and len(np.unique(parts.x[window])) >= VARIED:
+            other, there = parts.people[parts.person[first]], parts.recordings[parts.recording[first]]
+            what = f"{there} of {other!r} and {here} of {who!r} hold one window; wanted it under one person"
+            raise KdbenchError(f"{source.path}: {what}")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kdbench.data._archive import Source
 from kdbench.data._base import Channel, Dataset, Description, Windows
+from kdbench.data._text import foreign, integers, numbers, refuse
 from kdbench.errors import KdbenchError
 
 LENGTH = 128
@@ -125,8 +126,7 @@ class UciHar(Dataset):
         Raises:
             KdbenchError: a member is missing, malformed (with its line), or not the original's.
         """
-        if source is None:
-            raise KdbenchError(f"{self.name}: wanted an archive to read")
+        source = self.given(source)
         sides = [self._side(source, side) for side in ("train", "test")]
         x = np.concatenate([side[0] for side in sides])
         y = np.concatenate([side[1] for side in sides]) - 1
@@ -147,76 +147,35 @@ class UciHar(Dataset):
         counts = tuple(np.bincount(y, minlength=7)[1:].tolist())
         people = tuple(np.unique(person).tolist())
         if len(y) != known.windows:
-            raise _other(source, of_y, f"{len(y)} windows, wanted {known.windows}")
+            raise foreign(source, of_y, f"{len(y)} windows, wanted {known.windows}", UciHar.urls[0])
         if counts != known.counts:
-            raise _other(source, of_y, f"{counts} windows per class, wanted {known.counts}")
+            raise foreign(source, of_y, f"{counts} windows per class, wanted {known.counts}", UciHar.urls[0])
         if people != known.people:
-            raise _other(source, of_person, f"people {people}, wanted {known.people}")
-        _compare(source, of_y, known.digests["y"], y.astype("<i8"))
-        _compare(source, of_person, known.digests["subject"], person.astype("<i8"))
+            raise foreign(source, of_person, f"people {people}, wanted {known.people}", UciHar.urls[0])
+        self._compare(source, of_y, known.digests["y"], y.astype("<i8"))
+        self._compare(source, of_person, known.digests["subject"], person.astype("<i8"))
         x = np.empty((len(y), len(SIGNALS), LENGTH), np.float32)
         for channel, signal in enumerate(SIGNALS):
             member = f"{side}/Inertial Signals/{signal}_{side}.txt"
-            x[:, channel] = _signal(source, member, rows=len(y))
-            _compare(source, member, known.digests[signal], x[:, channel].astype("<f4"))
+            table = numbers(source, member, columns=LENGTH)
+            if len(table) != len(y):
+                raise KdbenchError(f"{source.path}: {member} has {len(table)} lines, wanted one per label, {len(y)}")
+            x[:, channel] = table
+            self._compare(source, member, known.digests[signal], x[:, channel].astype("<f4"))
         return x, y, person
 
-
-def _lines(source: Source, member: str) -> list[bytes]:
-    return source.read(member).rstrip().splitlines()
+    def _compare(self, source: Source, member: str, digest: str, values: npt.NDArray[np.generic]) -> None:
+        if hashlib.sha256(values.tobytes()).hexdigest() != digest:
+            raise foreign(source, member, "its values differ", UciHar.urls[0])
 
 
 def _integers(source: Source, member: str, *, high: int) -> npt.NDArray[np.int64]:
     """One integer per line, from 1 to ``high``."""
-    values = []
-    for number, line in enumerate(_lines(source, member), start=1):
-        try:
-            value = int(line)
-        except ValueError:
-            value = 0
-        if not 1 <= value <= high:
-            raise KdbenchError(
-                f"{source.path}: {member} line {number} is {_shown(line)}, wanted an integer 1 to {high}"
-            )
-        values.append(value)
-    return np.array(values, np.int64)
-
-
-def _signal(source: Source, member: str, *, rows: int) -> npt.NDArray[np.float32]:
-    """One window per line -> (rows, 128)."""
-    lines = _lines(source, member)
-    if len(lines) != rows:
-        raise KdbenchError(f"{source.path}: {member} has {len(lines)} lines, wanted one per label, {rows}")
-    values = np.empty((rows, LENGTH), np.float64)
-    for number, line in enumerate(lines, start=1):
-        words = line.split()
-        if len(words) != LENGTH:
-            raise KdbenchError(f"{source.path}: {member} line {number} has {len(words)} numbers, wanted {LENGTH}")
-        try:
-            values[number - 1] = np.array(words, np.float64)
-        except ValueError as error:
-            raise KdbenchError(f"{source.path}: {member} line {number} holds something not a number") from error
-    finite = np.isfinite(values).all(axis=1)
-    if not finite.all():
-        raise KdbenchError(
-            f"{source.path}: {member} line {int(np.argmin(finite)) + 1} holds a value that is not finite"
-        )
-    return values.astype(np.float32)
-
-
-def _compare(source: Source, member: str, digest: str, values: npt.NDArray[np.generic]) -> None:
-    if hashlib.sha256(values.tobytes()).hexdigest() != digest:
-        raise _other(source, member, "its values differ")
-
-
-def _other(source: Source, member: str, what: str) -> KdbenchError:
-    return KdbenchError(
-        f"{source.path}: {member} is not the original's: {what}; fetch the archive from {UciHar.urls[0]}"
-    )
-
-
-def _shown(line: bytes) -> str:
-    return ascii(line[:20].decode("latin-1"))
+    values = integers(source, member, columns=1)[:, 0]
+    wrong = np.flatnonzero((values < 1) | (values > high))
+    if len(wrong):
+        refuse(source, member, int(wrong[0]) + 1, f"is {values[wrong[0]]}, wanted an integer 1 to {high}")
+    return values
 
 
 def _stretches(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from array import array
@@ -14,8 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from kdbench.data._archive import Source
-from kdbench.data._base import Channel, Dataset, Description, Windows
+from kdbench.data._archive import Source, git_id
+from kdbench.data._base import Channel, Dataset, Description, Windows, cut
 from kdbench.data._text import shown
 from kdbench.errors import KdbenchError
 
@@ -24,15 +25,19 @@ STEP = LENGTH // 2
 CLASSES = ("walking", "jogging", "upstairs", "downstairs", "sitting", "standing")
 RAW = "WISDM_ar_v1.1_raw.txt"
 TEST_PEOPLE = tuple(range(27, 37))
+KINDS = ("run together", "stray comma", "missing value", "too many fields", "garbled", "empty line", "CRLF line")
 TOLERANCE = 0.001
 """Share by which the records of a class may differ from the published count; readers of the file differ by a few."""
 
 _NUMBER = rb"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_VALUE = rb"%b|nan|[-+]?inf" % _NUMBER
 _RECORD = re.compile(
-    rb"\s*(\d{1,9})\s*,\s*([A-Za-z]+)\s*,\s*%b\s*,"
-    rb"\s*(%b|nan|[-+]?inf)\s*,\s*(%b|nan|[-+]?inf)\s*,\s*(%b|nan|[-+]?inf)(?:\s*(,))?\s*" % ((_NUMBER,) * 4),
+    rb"([\s,]*)(\d{1,9})\s*,\s*([A-Za-z]+)\s*,\s*%b\s*,\s*(%b)\s*,\s*(%b)\s*,\s*(%b)([\s,]*)"
+    % (_NUMBER, _VALUE, _VALUE, _VALUE),
     re.IGNORECASE,
 )
+_PERSON = re.compile(rb"\d{1,9}")
+_ACTIVITY = re.compile(rb"(?!(?:nan|inf)$)[A-Za-z]+", re.IGNORECASE)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -79,22 +84,26 @@ class Wisdm(Dataset):
     samples inside runs: records that follow each other in the file, of one person and activity. Neither a lost record
     nor a jump of the time stamps ends a run. Test people: 27 to 36.
 
-    A record ends at a semicolon or at the end of its line. Every record with all six fields is kept, whatever
-    surrounds it; ``report`` counts what was met: ``run together`` (lines of several records, good or not) and
-    ``trailing comma`` (kept all the same), ``missing value``, ``too many fields`` and ``garbled`` (records lost),
-    ``empty line``, ``CRLF line``. An unknown activity or person, or a value that is not finite, means another file and
-    is refused, as are counts of records per class that are off by more than a thousandth.
+    A record ends at a semicolon, at the end of its line, or where a number and an activity begin the next. Every record
+    with all six fields is kept, whatever surrounds it; ``report`` counts what was met: ``run together`` (lines of
+    several records, good or not) and ``stray comma`` (kept all the same), ``missing value``, ``too many fields`` and
+    ``garbled`` (records lost), ``empty line``, ``CRLF line``. Where not even a comma parts two records, the second is
+    taken to be of the first's person, whose number then ends the first's last value. An unknown activity or person, or
+    a value that is not finite, means another file and is refused, as are counts of records per class that are off by
+    more than a thousandth.
 
     Source: Kwapisz, Weiss, Moore, "Activity Recognition using Cell Phone Accelerometers", SensorKDD 2010. Its readme
     asks to be passed on with the data.
     """
 
     name = "wisdm"
-    archives = ("WISDM_ar_latest.tar.gz", "WISDM_ar_v1.1", "WISDM_ar_latest")
+    version = 2
+    archives = ("WISDM_ar_latest.tar.gz", "WISDM_ar_latest.tar", "WISDM_ar_v1.1", "WISDM_ar_latest")
     marker = RAW
     urls: ClassVar[tuple[str, ...]] = (
         "https://www.cis.fordham.edu/wisdm/includes/datasets/latest/WISDM_ar_latest.tar.gz",
     )
+    blobs = ("4f97f6dfdef499b201f4ffa0303ee63de841b502",)
     fixed = False  # known by its counts; the bytes were never seen here
     known: ClassVar[Original] = ORIGINAL
 
@@ -131,8 +140,7 @@ class Wisdm(Dataset):
         Raises:
             KdbenchError: the raw file is missing, or is not that of v1.1 (with its line where there is one).
         """
-        if source is None:
-            raise KdbenchError(f"{self.name}: wanted an archive to read")
+        source = self.given(source)
         content = source.read(RAW)
         try:
             records = read(content, people=self.known.people)
@@ -145,8 +153,7 @@ class Wisdm(Dataset):
                     f"{source.path}: {RAW} is not that of v1.1: {found[name]} records of {name}, wanted about "
                     f"{wanted}; fetch the archive from {Wisdm.urls[0]}"
                 )
-        blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-        self._report = {**records.counts, "byte for byte a known file": blob in self.known.blobs}
+        self._report = {**records.counts, "byte for byte a known file": git_id(content) in self.known.blobs}
         return _windows(records)
 
 
@@ -158,14 +165,11 @@ def read(content: bytes, *, people: tuple[int, ...]) -> Records:
     """
     labels = {name.encode(): label for label, name in enumerate(CLASSES)}
     known = frozenset(people)
-    counts: Counter[str] = Counter(
-        dict.fromkeys(("records", "run together", "trailing comma", "missing value", "too many fields"), 0)
-    )
-    counts.update(dict.fromkeys(("garbled", "empty line"), 0))
+    counts: Counter[str] = Counter(dict.fromkeys(("records", *KINDS), 0))
     counts["CRLF line"] = content.count(b"\r\n")
     person, label, values = array("q"), array("q"), array("d")
-    for number, line in enumerate(content.splitlines(), start=1):
-        pieces = [piece for piece in line.split(b";") if not piece.isspace() and piece]
+    for number, line in enumerate(content.replace(codecs.BOM_UTF8, b"").splitlines(), start=1):
+        pieces = [piece for part in line.split(b";") for piece in _parted(part, known)]
         if not pieces:
             counts["empty line"] += 1
         for piece in pieces:
@@ -173,7 +177,7 @@ def read(content: bytes, *, people: tuple[int, ...]) -> Records:
             if match is None:
                 counts[_fault(piece)] += 1
                 continue
-            given, name, *axes, comma = match.groups()
+            before, given, name, *axes, after = match.groups()
             who, activity = int(given), name.lower()
             x, y, z = map(float, axes)
             if activity not in labels:
@@ -182,8 +186,7 @@ def read(content: bytes, *, people: tuple[int, ...]) -> Records:
                 raise KdbenchError(f"line {number} has person {who}, wanted {min(known)} to {max(known)}")
             if not (abs(x) <= _LARGEST and abs(y) <= _LARGEST and abs(z) <= _LARGEST):
                 raise KdbenchError(f"line {number} holds a value that is not finite")
-            if comma:
-                counts["trailing comma"] += 1
+            counts["stray comma"] += b"," in before + after
             person.append(who)
             label.append(labels[activity])
             values.extend((x, y, z))
@@ -197,11 +200,28 @@ def read(content: bytes, *, people: tuple[int, ...]) -> Records:
     )
 
 
+def _parted(part: bytes, people: frozenset[int]) -> list[bytes]:
+    """What stands between two semicolons, parted where a person and an activity begin another record."""
+    if _RECORD.fullmatch(part) or not part.strip():
+        return [part] if part.strip() else []
+    pieces: list[list[bytes]] = [[]]
+    fields = [field.strip() for field in part.split(b",")]
+    for field, following in zip(fields, [*fields[1:], b""], strict=True):
+        if _ACTIVITY.fullmatch(following):
+            who, activity = pieces[-1][-5:-3] if len(pieces[-1]) >= 5 else (b"", b"")
+            value = field.removesuffix(who).rstrip()
+            if value != field and _ACTIVITY.fullmatch(activity) and re.fullmatch(_NUMBER, value):
+                pieces[-1].append(value)  # its digits and those of the next record's person were run together
+                field = who
+            if any(pieces[-1]) and _PERSON.fullmatch(field) and int(field) in people:
+                pieces.append([])
+        pieces[-1].append(field)
+    return [b",".join(piece) for piece in pieces]
+
+
 def _fault(piece: bytes) -> str:
-    """Why something between semicolons is no record."""
-    fields = [field.strip() for field in piece.split(b",")]
-    if len(fields) > 6 and not fields[-1]:
-        fields.pop()
+    """Why something is no record."""
+    fields = [field.strip() for field in piece.strip(b", \t").split(b",")]
     if len(fields) > 6:
         return "too many fields"
     plain = all(re.fullmatch(rb"[A-Za-z]+|%b" % _NUMBER, field) for field in fields if field)
@@ -214,11 +234,11 @@ def _windows(records: Records) -> Windows:
     changes = (np.diff(records.person) != 0) | (np.diff(records.label) != 0)
     first = np.concatenate([[0], np.flatnonzero(changes) + 1])
     end = np.append(first[1:], len(records.person))
-    count = np.maximum((end - first - LENGTH) // STEP + 1, 0)
-    if not count.sum():
+    starts = [cut(length, LENGTH, STEP) for length in (end - first).tolist()]
+    if not any(starts):
         raise KdbenchError(f"wisdm: no run of one person and activity has {LENGTH} records")
-    recording = np.repeat(np.arange(len(first)), count)
-    start = STEP * (np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count))
+    recording = np.repeat(np.arange(len(first)), [len(run) for run in starts])
+    start = np.concatenate(starts).astype(np.int64)
     row = first[recording] + start
     signals = np.lib.stride_tricks.sliding_window_view(records.acceleration.astype(np.float32), LENGTH, axis=0)
     person = records.person[row]

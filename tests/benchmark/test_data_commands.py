@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import tarfile
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 ABOUT = """
 name = "my_study"
 rate = 50
-classes = ["walking", "sitting", "never seen"]
+classes = ["walking", "sitting"]
 channels = [{ name = "acc_x", unit = "g" }, { name = "acc_y", unit = "g" }]
 [split]
 test = [3]
@@ -29,7 +31,7 @@ test = [3]
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Own data: the test person alone sits, and nobody is of the third class."""
+    """Own data: the test person alone sits."""
     folder = tmp_path / "study"
     folder.mkdir()
     (folder / "dataset.toml").write_text(ABOUT)
@@ -53,6 +55,17 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def named(study: Path) -> str:
+    """The same of people with names."""
+    with np.load(study / "windows.npz") as arrays:
+        names = np.array(["", "bob", 'ann, "the first"', "eve"])[arrays["person"]]
+        np.savez(study / "windows.npz", x=arrays["x"], y=arrays["y"], person=names)
+    about = (study / "dataset.toml").read_text()
+    (study / "dataset.toml").write_text(about.replace("[3]", '["eve"]'))
+    return f"own(path={study})"
+
+
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
@@ -64,7 +77,7 @@ def test_every_dataset_is_listed_with_whether_it_is_here(call: Any) -> None:
     assert said.keys() == {"hapt", "motionsense", "own", "synthetic", "uci_har", "wisdm"}
     assert "here: 3360 training and 1440 test windows, 6 x 128 at 50 Hz, 8 classes" in said["synthetic"]
     assert "not here; `kdbench data fetch uci_har`, or its original archive in --data-dir" in said["uci_har"]
-    assert "path is missing; wanted own(path=FOLDER)" in said["own"]
+    assert "own(path=FOLDER) is a folder of yours; `kdbench show own` tells what to put there" in said["own"]
 
 
 def test_damaged_archives_and_a_folder_that_is_none_do_not_stop_the_list(
@@ -74,6 +87,12 @@ def test_damaged_archives_and_a_folder_that_is_none_do_not_stop_the_list(
         ended = call("data", "list", "--data-dir", folder)
         assert (ended.code, ended.err, len(ended.out.splitlines())) == (0, "", 6)
         assert words in ended.out
+
+
+def test_an_archive_is_listed_as_here_without_being_parsed(call: Any, stand_in: Path) -> None:
+    said = call("data", "list", "--data-dir", stand_in).out
+    for name, file in (("hapt", "HAPT Data Set.zip"), ("wisdm", "WISDM_ar_latest.tar.gz")):
+        assert f"{stand_in / file} is here, not parsed yet; `kdbench data fetch {name}` does" in said
 
 
 def test_a_dataset_that_breaks_does_not_stop_the_list(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,15 +138,61 @@ def test_verify_tells_that_the_original_gives_something_else(call: Any, monkeypa
     assert "the original gives digest" in ended.error
 
 
+def test_verify_tells_of_another_description_or_report(
+    call: Any, own: str, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kdbench.data.own import Own
+
+    assert call("data", "fetch", own).code == 0
+    parse = Own.parse
+    for part, change in (("_report", {"files": 2}), ("_described", None)):
+
+        def other(self: Own, source: Any, part: str = part, change: Any = change) -> Any:
+            windows = parse(self, source)
+            setattr(self, part, change or replace(self.description, classes=("sitting", "walking")))
+            return windows
+
+        monkeypatch.setattr("kdbench.data.own.Own.parse", other)
+        ended = call("data", "verify", own)
+        assert ended.code == 2
+        what = "report" if change else "description"
+        assert f"the original gives another {what} than the cache has; remove " in ended.error
+
+
+def test_verify_tells_whether_the_archive_is_the_known_one(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kdbench.data import git_id
+    from kdbench.data.wisdm import Original, Wisdm
+
+    people = (1, 2, 27)
+    runs = [(who, name, row) for who in people for name in Wisdm().description.classes for row in range(90)]
+    lines = [f"{who},{name.capitalize()},{row},{who}.5,{row},0;\n" for who, name, row in runs]
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    with tarfile.open(folder / "WISDM_ar_latest.tar.gz", "w:gz") as tar:
+        info = tarfile.TarInfo("WISDM_ar_v1.1/WISDM_ar_v1.1_raw.txt")
+        info.size = len("".join(lines))
+        tar.addfile(info, io.BytesIO("".join(lines).encode()))
+    monkeypatch.setattr(Wisdm, "known", Original(people, dict.fromkeys(Wisdm().description.classes, 270), ()))
+    here = ("--data-dir", folder)
+    assert call("data", "fetch", "wisdm", *here).code == 0
+    said = call("data", "verify", "wisdm", *here).out
+    assert said.endswith(f"; {folder / 'WISDM_ar_latest.tar.gz'} is not byte for byte the known archive\n")
+    monkeypatch.setattr(Wisdm, "blobs", (git_id((folder / "WISDM_ar_latest.tar.gz").read_bytes()),))
+    assert call("data", "verify", "wisdm", *here).out.endswith(".tar.gz is byte for byte the known archive\n")
+
+
 def test_show_counts_windows_by_class_side_and_person(call: Any, own: str) -> None:
     ended = call("data", "show", own)
     assert (ended.code, ended.err) == (0, "")
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["6", "windows", "of", "2", "x", "16", "samples", "at", "50", "Hz"] in lines
     assert ["walking", "4", "1"] in lines
-    assert ["never", "seen", "0", "0"] in lines
+    assert ["sitting", "0", "1"] in lines
     assert ["all", "4", "2"] in lines
-    assert ["3", "test", "1", "1", "0"] in lines
+    assert ["3", "test", "1", "1"] in lines
+    assert "classes of test people alone: ['sitting']" in ended.out
     assert "page:" not in ended.out
 
 
@@ -152,6 +217,7 @@ def test_splits_have_every_window_once_and_no_person_on_both_sides(name: str, ca
     for row in rows(ended.out):
         assert (row["dataset"], row["protocol"], row["seed"]) == ("synthetic", name, "3")
         assert int(row["windows"]) > 0
+        assert len(row["rows"].split()) == (int(row["windows"]) if protocol(name).leaky else 0)
         folds[row["fold"]][row["side"]].add(row["person"])
     sides = {"training", protocol(name).side}
     assert all(fold.keys() == sides for fold in folds.values())
@@ -159,6 +225,27 @@ def test_splits_have_every_window_once_and_no_person_on_both_sides(name: str, ca
         assert not any(set.intersection(*fold.values()) for fold in folds.values())
     if protocol(name).every_fold:
         assert [fold["test"] for _, fold in sorted(folds.items())] == [{str(person)} for person in range(5)]
+
+
+def test_splits_name_the_dataset_its_windows_and_its_people(call: Any, named: str) -> None:
+    found = rows(call("data", "splits", named).out)
+    assert {row["dataset"] for row in found} == {"my_study"}
+    assert {row["person"]: row["side"] for row in found} == {
+        'ann, "the first"': "training",
+        "bob": "training",
+        "eve": "test",
+    }
+    (digest,) = {row["digest"] for row in found}
+    assert f"digest {digest[:16]}" in call("data", "fetch", named).out
+    lines = [line.split() for line in call("data", "show", named).out.splitlines()]
+    assert ["eve", "test", "1", "1"] in lines
+
+
+def test_a_leaky_split_can_be_recovered_from_what_is_printed(call: Any, named: str) -> None:
+    found = rows(call("data", "splits", named, "--protocol", "random-leaky-v1").out)
+    listed = sorted(int(row) for line in found for row in line["rows"].split())
+    assert listed == list(range(6))
+    assert sum(int(line["windows"]) for line in found if line["side"] == "test") == 1
 
 
 @pytest.mark.parametrize(

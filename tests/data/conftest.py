@@ -188,9 +188,9 @@ class RawText:
 def wisdm_text() -> RawText:
     """Three people, each with a run of every activity, with every kind of malformed line strewn in."""
     rng = np.random.default_rng(3)
-    kinds = ("records", "run together", "trailing comma", "missing value", "too many fields", "garbled")
+    kinds = ("records", "run together", "stray comma", "missing value", "too many fields", "garbled")
     counts = dict.fromkeys((*kinds, "empty line", "CRLF line"), 0)
-    records, text, clock = [], "", 49105962326000
+    records, text, clock = [], "\ufeff", 49105962326000
     for person in (1, 2, 27):
         for activity in ("Walking", "Jogging", "Upstairs", "Downstairs", "Sitting", "Standing"):
             for _ in range(int(rng.integers(80, 200))):
@@ -203,11 +203,12 @@ def wisdm_text() -> RawText:
                 if flaw != "none":
                     counts[flaw] += 1
                 end = "\r\n" if flaw == "CRLF line" else "\n"
+                joint = rng.choice([";", ",", ""])
                 text += {
-                    "run together": f"{record};{person},{activity},{clock + 1},{z!r},{y!r},{x!r};",
-                    "trailing comma": f"{record},;",
+                    "run together": f"{record}{joint}{person},{activity},{clock + 1},{z!r},{y!r},{x!r};",
+                    "stray comma": str(rng.choice([f"{record},;", f"{record},,;", f",{record};"])),
                     "missing value": f"{record};\n{person},{activity},{clock},{x!r},{y!r},;",
-                    "too many fields": f"{record};\n{record}{record};",
+                    "too many fields": f"{record};\n{record},{x!r};",
                     "garbled": f"{record};\n{person},{activity},{clock},{x!r},{y!r},0.1.2;",
                     "empty line": f"{record};\n",
                 }.get(flaw, f"{record};") + end

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdbench.data import Source, _archive
+from kdbench.data import Source, _archive, git_id
 from kdbench.errors import KdbenchError
 
 Pack = Callable[[Mapping[str, bytes]], bytes]
@@ -87,6 +87,11 @@ def test_whether_a_member_is_there_can_be_asked(
     with Source(tmp_path / "data") as source:
         assert source.find("train/y.txt") == "top/train/y.txt"
         assert source.find("train/z.txt") is None
+
+
+def test_an_id_is_the_one_that_git_gives() -> None:
+    assert git_id(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+    assert git_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
 def test_a_tar_with_a_member_outside_of_it_is_refused(tmp_path: Path) -> None:

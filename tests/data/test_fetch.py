@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdbench.data import _fetch
+from kdbench.data import Source, _fetch
 from kdbench.data._fetch import Progress, download
 from kdbench.errors import DataUnavailable, KdbenchError, MachineError
 
@@ -23,6 +23,23 @@ def test_the_first_mirror_that_gives_an_archive_serves(tmp_path: Path, served: S
     assert (tmp_path / "data.zip").read_bytes() == uci_zip
     assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
     assert asked == names[:-1]
+
+
+def test_an_archive_that_the_check_refuses_is_a_failed_mirror(tmp_path: Path, served: Served, uci_zip: bytes) -> None:
+    address, content, asked = served
+    content |= {"/bad.zip": uci_zip, "/good.zip": uci_zip}
+
+    def check(source: Source) -> None:
+        assert source.names()
+        if len(asked) == 1:
+            raise KdbenchError("is another")
+
+    download([f"{address}/bad.zip", f"{address}/good.zip"], tmp_path / "data.zip", check=check)
+    assert asked == ["/bad.zip", "/good.zip"]
+    asked.clear()
+    with pytest.raises(DataUnavailable, match=r"/bad\.zip: is another$"):
+        download([f"{address}/bad.zip"], tmp_path / "more.zip", check=check)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zip"]
 
 
 def test_every_failure_is_told_and_only_a_beginning_is_left(tmp_path: Path, served: Served, uci_zip: bytes) -> None:

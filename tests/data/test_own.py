@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kdbench.data import Prepared, prepare, split
+from kdbench.data import Prepared, cached, prepare, split
 from kdbench.data.own import Own
 from kdbench.errors import KdbenchError
 
@@ -75,7 +75,7 @@ def load(tmp_path: Path) -> Callable[..., Prepared]:
         folder.mkdir(exist_ok=True)
         for name, content in {"dataset.toml": toml, **files}.items():
             path = folder / name.replace("__", "/").replace("_csv", ".csv").replace("_npz", ".npz")
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return prepare(Own(path=str(folder)), data_dir=None, cache=tmp_path / "cache", download=False)
 
@@ -111,6 +111,7 @@ def test_windows_are_as_the_arrays_have_them(load: Callable[..., Prepared]) -> N
         {"x": arrays()["x"].astype(np.int16)},
         {"y": np.array(["walking", "sitting"] * 3)},
         {"y": np.array([0, 1] * 3, np.uint8)},
+        {"y": np.array(["walking", "sitting"] * 3, ">U9"), "person": np.array(["1", "1", "2", "2", "3", "3"], ">U4")},
     ],
 )
 def test_types_and_orders_of_arrays_do_not_matter(load: Callable[..., Prepared], changed: Arrays) -> None:
@@ -184,6 +185,7 @@ step = 2
 
 def timed(*times: float) -> str:
     lines = [f"{person},walking,{row},0,{time!r}" for person in (1, 3) for row, time in enumerate(times)]
+    lines += [f"2,sitting,{row},0,{20 * row}" for row in range(4)]
     return "\n".join(["subject,activity,acc_x,acc_y,t", *lines]) + "\n"
 
 
@@ -202,7 +204,7 @@ def test_a_pause_ends_a_run(
     load: Callable[..., Prepared], times: tuple[int, ...], more: str, starts: list[int]
 ) -> None:
     toml = ABOUT + SPLIT + RECORDINGS + f'time = "t"\ntime_unit = "ms"\n{more}\n'
-    assert load(toml, a_csv=timed(*times)).windows.start.tolist() == starts * 2
+    assert load(toml, a_csv=timed(*times)).windows.start.tolist() == [*starts * 2, 0]
 
 
 def test_a_share_of_the_people_is_drawn_by_the_seed(load: Callable[..., Prepared]) -> None:
@@ -299,6 +301,30 @@ def changed(old: str, new: str) -> str:
         (changed("test = [3]", ""), "split: wanted either test, a list of people, or fraction"),
         (changed("test = [3]", "test = [3]\nfraction = 0.3"), "split: wanted either test"),
         (changed("test = [3]", "fraction = 1.0"), "split.fraction is 1.0, wanted a number from"),
+        (changed("test = [3]", "fraction = 0"), "split.fraction is 0, wanted a number from"),
+        (changed("test = [3]", "test = [3]\nseed = 1"), "split: seed draws a fraction; where test names the people"),
+        (changed("test = [3]", f"test = [{2**63}]"), "split.test is 9223372036854775808, wanted a list of whole"),
+        (
+            changed("rate = 50", "rate = 1" + 400 * "0"),
+            "rate is 1000000000000000000000000000000000000000, wanted",
+        ),
+        (changed("rate = 50", "rate = 1" + 5000 * "0"), "dataset.toml is not valid TOML: Exceeds the limit"),
+        (changed("rate = 50", "rate = 0x1" + 5000 * "0"), "rate is a number too long to be shown, wanted a number"),
+        (changed("rate = 50", "rate = " + 3000 * "["), "dataset.toml is not valid TOML: maximum recursion depth"),
+        (changed('["walking", "sitting"]', '["walking", ""]'), "classes is '', wanted a list of names"),
+        (changed('["walking", "sitting"]', '["walking", "sitting", "running"]'), "class 'running' has no window"),
+        (
+            changed('{ name = "acc_y",', '{ name = "acc_y", column = "acc_x",'),
+            "of channels names 'acc_x' twice",
+        ),
+        (changed("step = 2", 'step = 2\ntime_unit = "ms"'), "recordings: time_unit wants time, the name of a column"),
+        (changed("step = 2", "step = 2\ngap = 1"), "recordings: gap wants time, the name of a column"),
+        (changed("step = 2", 'step = 2\ntime = "t"\ngap = 0'), "recordings.gap is 0, wanted a number from"),
+        (changed('"subject"', '"activity"'), "recordings: person and label name one column, 'activity'; wanted two"),
+        (
+            changed("length = 4", "length = 6").replace("[3]", "[2]"),
+            "test person 2 has no run as long as a window",
+        ),
         (changed("test = [3]", "test = [4]"), "dataset.toml: split: no '4' in the people; known: 1, 2, 3"),
         (changed("test = [3]", "test = []"), "test names 0 of 3 people"),
         (changed("test = [3]", "test = [1, 2, 3]"), "test names 3 of 3 people; wanted some, and some left"),
@@ -328,6 +354,180 @@ def test_a_wrong_description_is_refused_in_one_line(
     assert entries(tmp_path) == []
 
 
+WRITTEN = [
+    *(("1", "01"), ("1", " 1 "), ("1", "1.0"), ("-1", "-01"), ("eve", " eve")),
+    *(("jos\u00e9", "jose\u0301"), ("1", "\uff11")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), WRITTEN)
+def test_a_person_is_one_however_written_and_whatever_the_others_are_called(
+    load: Callable[..., Prepared], one: str, other: str
+) -> None:
+    text = rows((one, "walking", 4), (other, "sitting", 4), ("bob", "sitting", 4))
+    windows = load(ABOUT + f'[split]\ntest = ["{other}"]\n' + RECORDINGS, a_csv=text).windows
+    assert windows.test.tolist() == [True, True, False]
+    assert len(set(windows.person.tolist())) == 2
+    more = {"x": arrays()["x"] + 100, "y": np.array([0, 1] * 3)}
+    parts = [npz(person=np.array([one, "bob"] * 3)), npz(**more, person=np.array([other] * 6))]
+    windows = load(ABOUT + f'[split]\ntest = ["{one}"]\n' + WINDOWS, a_npz=parts[0], b_npz=parts[1]).windows
+    assert windows.test.tolist() == [True, False] * 3 + [True] * 6
+
+
+def test_numbers_and_texts_name_the_same_people_in_all_files(load: Callable[..., Prepared]) -> None:
+    numbers, texts = npz(), npz(x=arrays()["x"] + 100, person=np.array(["01", "2", "3"] * 2))
+    prepared = load(ABOUT + SPLIT + WINDOWS, a_npz=numbers, b_npz=texts)
+    assert prepared.windows.person.tolist() == [1, 1, 2, 2, 3, 3, 1, 2, 3, 1, 2, 3]
+    assert "people" not in prepared.report
+    assert prepared.person(3) == "3"
+
+
+def test_names_that_differ_in_case_alone_are_refused_with_both_lines(load: Callable[..., Prepared]) -> None:
+    text = rows(("eve", "walking", 4), ("bob", "sitting", 4), ("Eve", "sitting", 4))
+    words = r"a\.csv line 10 has person 'Eve', but .*a\.csv line 2 'eve'; wanted one spelling of a person"
+    with pytest.raises(KdbenchError, match=words):
+        load(ABOUT + '[split]\ntest = ["eve"]\n' + RECORDINGS, a_csv=text)
+
+
+def test_what_a_run_inside_the_folder_leaves_there_is_not_read(load: Callable[..., Prepared], tmp_path: Path) -> None:
+    digest = load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS).digest
+    left = {"runs/cell/curve.csv": "epoch,loss\n", ".ipynb_checkpoints/a-checkpoint.csv": RUNS, ".hidden.csv": "x"}
+    for name, content in {**left, "video.mp4": "large"}.items():
+        (tmp_path / "study" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "study" / name).write_text(content)
+    found = cached(Own(path=str(tmp_path / "study")), data_dir=None, cache=tmp_path / "cache")
+    assert found is not None, "what is not read does not matter for the cache"
+    assert found.digest == digest
+    assert load(ABOUT + SPLIT + RECORDINGS + 'files = "**/a*.csv"', a_csv=RUNS).report["files"] == 1
+
+
+def test_folders_are_gone_into_where_the_pattern_says_so(load: Callable[..., Prepared]) -> None:
+    one, two, three = (rows((person, "walking", 4), (person, "sitting", 4 + person)) for person in (1, 2, 3))
+    parts = {"a_csv": one, "day__b_csv": two, "day__in__c_csv": three}
+    for pattern, people in (("**/*.csv", 3), ("day/**/*.csv", 2), ("day/**", 2), ("*/?.csv", 1), ("**/[bc].csv", 2)):
+        toml = ABOUT + SPLIT.replace("3", "2") + RECORDINGS + f'files = "{pattern}"\n'
+        if people > 1:
+            assert load(toml, **parts).report["files"] == people
+        else:
+            with pytest.raises(KdbenchError, match="wants two people or more"):
+                load(toml, **parts)
+
+
+def test_files_that_are_in_folders_only_are_pointed_at(load: Callable[..., Prepared]) -> None:
+    words = "no file '*.csv' beside dataset.toml; day/a.csv is in a folder, which files = '**/*.csv' goes into"
+    with pytest.raises(KdbenchError, match=re.escape(words)):
+        load(ABOUT + SPLIT + RECORDINGS, day__a_csv=RUNS)
+
+
+def test_a_suffix_may_be_written_in_capitals(load: Callable[..., Prepared]) -> None:
+    assert load(ABOUT + SPLIT + RECORDINGS, **{"A.CSV": RUNS}).report["files"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"dataset,protocol\nown,subject-v1\n", b"\xff\xfe", b'"'])
+def test_another_table_beside_the_recordings_is_named_with_what_to_do(
+    load: Callable[..., Prepared], content: bytes
+) -> None:
+    with pytest.raises(KdbenchError, match=r"splits\.csv line 1.*; if it is none of the recordings, narrow files in d"):
+        load(ABOUT + SPLIT + RECORDINGS, a_csv=RUNS, splits_csv=content)
+    with pytest.raises(KdbenchError, match=r"splits\.npz .*; if it is none of the windows, narrow files in dataset"):
+        load(ABOUT + SPLIT + WINDOWS, a_npz=npz(), splits_npz=content)
+
+
+def test_classes_of_test_people_alone_are_reported(load: Callable[..., Prepared]) -> None:
+    report = load(ABOUT + SPLIT + RECORDINGS, a_csv=rows((1, "walking", 4), (3, "sitting", 4))).report
+    assert report["classes of test people alone"] == ["sitting"]
+
+
+def test_a_window_of_two_people_is_refused_with_both_names_and_files(load: Callable[..., Prepared]) -> None:
+    toml = ABOUT + '[split]\ntest = ["eve"]\n' + RECORDINGS.replace("length = 4", "length = 16")
+    one, text = rows(("ann", "walking", 20), ("bob", "sitting", 20)), rows(("eve", "walking", 20))
+    words = "the run from a.csv line 2 of 'ann' and the run from b.csv line 2 of 'eve' hold one window; wanted it"
+    with pytest.raises(KdbenchError, match=re.escape(words)):
+        load(toml, a_csv=one, b_csv=text)
+    assert len(load(toml, a_csv=one, b_csv=text.replace(",1", ",1.5")).windows.y) == 9
+
+
+def test_a_window_of_two_people_in_arrays_is_refused(load: Callable[..., Prepared]) -> None:
+    x = np.arange(6 * 2 * 16, dtype=np.float64).reshape(6, 2, 16)
+    for same in ([0, 1, 2, 3, 4, 5], [0, 0, 2, 3, 4, 5]):
+        assert len(load(ABOUT + SPLIT + WINDOWS, a_npz=npz(x=x[same])).windows.y) == 6
+    with pytest.raises(KdbenchError, match="the windows of 1 and the windows of 3 hold one window"):
+        load(ABOUT + SPLIT + WINDOWS, a_npz=npz(x=x[[0, 1, 2, 3, 4, 0]]))
+
+
+def test_sensors_at_rest_may_say_the_same_of_two_people(load: Callable[..., Prepared]) -> None:
+    x = np.zeros((6, 2, 64))
+    x[:, 0, 5:8] = [1, 2, 3]
+    assert len(load(ABOUT + SPLIT + WINDOWS, a_npz=npz(x=x)).windows.y) == 6
+
+
+def test_a_recording_of_two_people_is_named_by_file_and_number(load: Callable[..., Prepared]) -> None:
+    toml = ABOUT + SPLIT + WINDOWS + 'recording = "session"\nstart = "first"\n'
+    more = {"session": np.array([7, 7, 7, 8, 8, 8]), "first": np.array([0, 5, 10] * 2)}
+    with pytest.raises(KdbenchError, match=r"a\.npz recording 7 is of 1 and of 2; wanted one person"):
+        load(toml, a_npz=npz(**more))
+    more = {"session": np.arange(6), "first": np.array([0, 0, 0, -5, 0, 0])}
+    with pytest.raises(KdbenchError, match=r"a\.npz: array 'first' is -5 in row 3, counted from 0; wanted 0 or later"):
+        load(toml, a_npz=npz(**more))
+
+
+def test_a_truncated_zip_of_one_s_own_is_not_to_be_fetched_again(tmp_path: Path) -> None:
+    path = tmp_path / "study.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("dataset.toml", ABOUT + SPLIT + RECORDINGS)
+    path.write_bytes(path.read_bytes()[:-30])
+    own = Own(path=str(path))
+    with pytest.raises(KdbenchError, match="is a truncated archive; check it"):
+        prepare(own, data_dir=None, cache=tmp_path)
+    with pytest.raises(KdbenchError, match="is a truncated archive; check it"):
+        assert own.description is None
+
+
+HEADERS = [
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (6, 2, 5",
+    b"   {\n'descr':\n  1}",
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': 5}",
+    b"{1: 2, 'descr': '<f8'}",
+    b"{[]: 1}",
+    b"(" * 4000,
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (L, 2)}",
+    b"{'descr': [], 'fortran_order': False, 'shape': (3,)}",
+    b"{'descr': '<U0', 'fortran_order': False, 'shape': (3,)}",
+    b"{'descr': 'nonsense', 'fortran_order': False, 'shape': (3,)}",
+    b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 0)}",
+    b'"""',
+    b"\x00",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_crafted_header_of_an_array_is_refused_in_one_line(load: Callable[..., Prepared], header: bytes) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(KdbenchError, match=r"a\.npz: array 'x' has ") as caught:
+        load(ABOUT + SPLIT + WINDOWS, a_npz=file.getvalue())
+    assert str(caught.value).isprintable()
+
+
+def test_numbers_that_are_no_characters_are_refused(load: Callable[..., Prepared]) -> None:
+    good = npz(person=np.array(["\U0010fffe"] * 6))
+    names = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(good)) as before, zipfile.ZipFile(names, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(b"\xfe\xff\x10\x00", b"\xfe\xff\xff\xff"))
+    with pytest.raises(KdbenchError, match=r"a\.npz: array 'person' holds no text"):
+        load(ABOUT + SPLIT + WINDOWS, a_npz=names.getvalue())
+
+
+def test_a_member_without_a_suffix_is_no_array(load: Callable[..., Prepared]) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x", b"")
+    with pytest.raises(KdbenchError, match=r"no 'x' in the arrays of a\.npz"):
+        load(ABOUT + SPLIT + WINDOWS, a_npz=file.getvalue())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -337,7 +537,7 @@ def test_a_wrong_description_is_refused_in_one_line(
         ("1,walking,2,-2", "1,walking,2,-1e40", "a.csv line 3 holds '-1e40' in column 'acc_y', a value that is not"),
         ("1,walking,2,-2", "1,walking,1_0,-2", "a.csv line 3 holds '1_0' in column 'acc_x', wanted a number"),
         ("1,walking,2,-2", "1,walkng,2,-2", "line 3 has label 'walkng': no 'walkng' in classes (did you mean 'walk"),
-        ("1,walking,2,-2", ",walking,2,-2", "a.csv line 3 has no subject"),
+        ("1,walking,2,-2", ",walking,2,-2", "a.csv line 3 has person '', wanted a name or a number"),
         ("1,walking,2,-2", '1,"walking,2,-2', "a.csv line 28 is not valid CSV (unexpected end of data)"),
         ("1,walking,2,-2", "1,walking,\x1b[2J,-2", "line 3 holds '\\x1b[2J' in column 'acc_x'"),
         ("acc_y", "acc_z", "a.csv line 1: no 'acc_y' in its columns (did you mean 'acc_z'?)"),
@@ -404,6 +604,19 @@ def test_times_that_disagree_with_the_rate_are_refused(load: Callable[..., Prepa
         ),
         ({"y": np.array([None] * 6)}, "array 'y' has"),
         ({"person": np.array([1, 2])}, "array 'person' has shape (2,)"),
+        (
+            {"person": np.array([1, 2**63] * 3, np.uint64)},
+            "array 'person' is 9223372036854775808 in row 1, counted",
+        ),
+        (
+            {"person": np.array(["a", " "] * 3)},
+            "array 'person' row 1, counted from 0, has person ' ', wanted a name",
+        ),
+        ({"person": np.array(["a", "\x1b[2J"] * 3)}, "array 'person' row 1, counted from 0, has person '\\x1b[2J'"),
+        (
+            {"person": np.array(["ann", "Ann", "bob"] * 2)},
+            "array 'person' row 1, counted from 0, has person 'Ann',",
+        ),
         ({"person": np.array(["a"])}, "array 'person' has shape (1,), wanted (6,)"),
     ],
 )
@@ -452,7 +665,7 @@ CSV_TOML, WISDM_TOML = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
 
 def test_the_documented_description_of_recordings_reads_them(load: Callable[..., Prepared]) -> None:
     text = "subject,activity,milliseconds,acc_x,acc_y,acc_z\n" + "".join(
-        f"{person},{label},{20 * row},{row},0,1\n"
+        f"{person},{label},{20 * row},{row},{person},1\n"
         for person in range(10)
         for label in ("walking", "sitting")
         for row in range(192)

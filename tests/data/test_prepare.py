@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdbench.data import Channel, Dataset, Description, Source, Windows, prepare
+from kdbench.data import Channel, Dataset, Description, Source, Windows, cached, located, prepare
 from kdbench.data.synthetic import Synthetic
 from kdbench.data.uci_har import UciHar
 from kdbench.errors import DataUnavailable, KdbenchError, MachineError
@@ -122,6 +123,23 @@ def strip_meta(entry: Path) -> None:
     (entry / "meta.json").write_text("[]")
 
 
+def reverse_classes(entry: Path) -> None:
+    meta = json.loads((entry / "meta.json").read_text())
+    meta["description"]["classes"].reverse()
+    (entry / "meta.json").write_text(json.dumps(meta))
+
+
+def edit_report(entry: Path) -> None:
+    meta = json.loads((entry / "meta.json").read_text())
+    meta["report"]["lines"] = 4
+    (entry / "meta.json").write_text(json.dumps(meta))
+
+
+def become_a_file(entry: Path) -> None:
+    shutil.rmtree(entry)
+    entry.write_text("something else")
+
+
 def lose_meta_as_if_killed(entry: Path) -> None:
     (entry / "meta.json").unlink()
     shutil.copytree(entry, entry.with_name(f"{entry.name}.partial"))
@@ -129,14 +147,20 @@ def lose_meta_as_if_killed(entry: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [flip_a_bit, cut_short, empty_a_file, lose_a_file, garble_meta, strip_meta, lose_meta_as_if_killed],
+    [
+        *(flip_a_bit, cut_short, empty_a_file, lose_a_file, garble_meta, strip_meta, reverse_classes, edit_report),
+        *(become_a_file, lose_meta_as_if_killed),
+    ],
 )
 def test_a_damaged_entry_is_rebuilt(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     dataset = Synthetic(people=3, windows=1, length=8)
     good = prepare(dataset, data_dir=None, cache=tmp_path).digest
     damage(entries(tmp_path)[0])
+    assert cached(dataset, data_dir=None, cache=tmp_path) is None
     again = prepare(dataset, data_dir=None, cache=tmp_path)
     assert again.digest == again.windows.digest() == good
+    assert again.description == replace(dataset.description, people=(0, 1, 2))
+    assert again.report == {}
     assert len(entries(tmp_path)) == 1
 
 
@@ -193,6 +217,16 @@ def test_a_dataset_may_know_where_its_files_lie_and_report_what_it_met(tmp_path:
     assert len(entries(tmp_path)) == 1
 
 
+def test_a_report_is_read_back_whatever_its_keys_are(tmp_path: Path) -> None:
+    class Counted(Synthetic):
+        @property
+        def report(self) -> Mapping[str, object]:
+            return {"lines": {2: "two", 10: "ten"}}
+
+    prepared = prepare(Counted(people=3, windows=1), data_dir=None, cache=tmp_path)
+    assert prepared.report == {"lines": {"2": "two", "10": "ten"}}
+
+
 def test_content_that_is_not_known_beforehand_is_part_of_the_key(tmp_path: Path, zipped: Pack) -> None:
     for value in (1, 2, 1):
         (tmp_path / "own.zip").write_bytes(zipped({"x": np.full(2, value, "<f4").tobytes()}))
@@ -238,7 +272,96 @@ def test_a_wrong_download_is_not_kept(tmp_path: Path, stand_in: UciHar, served: 
         with pytest.raises(KdbenchError, match=r"holds no train/y_train\.txt"):
             prepare(fetched(stand_in, f"{address}/a.zip"), data_dir=None, cache=tmp_path)
     assert len(asked) == 2
-    assert entries(tmp_path) == []
+    assert not (tmp_path / "data").exists()
+
+
+def other_values(uci_members: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The dataset in all but its values: nothing short of reading it tells."""
+    name = "UCI HAR Dataset/test/y_test.txt"
+    return {**uci_members, name: b"".join(reversed(uci_members[name].splitlines(keepends=True)))}
+
+
+def test_a_mirror_that_serves_another_archive_does_not_stand_in_the_way(
+    tmp_path: Path, stand_in: UciHar, served: Served, uci_zip: bytes, uci_members: dict[str, bytes], zipped: Pack
+) -> None:
+    address, content, asked = served
+    others = {"/other.zip": zipped({"other.txt": b""}), "/values.zip": zipped(other_values(uci_members))}
+    content |= {**others, "/good.zip": uci_zip}
+    prepared = prepare(fetched(stand_in, *(address + name for name in content)), data_dir=None, cache=tmp_path)
+    assert prepared.windows.x.shape == (54, 9, 128)
+    assert asked == ["/other.zip", "/values.zip", "/good.zip"]
+    kept = tmp_path / "downloads" / "uci_har"
+    assert [path.name for path in kept.glob("*.zip*") if path.suffix != ".lock"] == ["UCI HAR Dataset.zip"]
+
+
+def test_every_mirror_s_reason_is_told_where_none_has_the_dataset(
+    tmp_path: Path, stand_in: UciHar, served: Served, uci_members: dict[str, bytes], zipped: Pack
+) -> None:
+    address, content, _ = served
+    content |= {"/other.zip": zipped({"other.txt": b""}), "/values.zip": zipped(other_values(uci_members))}
+    words = r"/other\.zip: .* holds no train/y_train\.txt.*/values\.zip: .*y_test\.txt is not the original's"
+    with pytest.raises(DataUnavailable, match=words):
+        prepare(fetched(stand_in, *(address + name for name in content)), data_dir=None, cache=tmp_path)
+
+
+def unpack(members: Mapping[str, bytes], folder: Path) -> Path:
+    for name, content in members.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_a_truncated_archive_beside_a_whole_folder_is_passed_over_and_told(
+    tmp_path: Path, stand_in: UciHar, uci_zip: bytes, uci_members: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = unpack(uci_members, tmp_path / "data")
+    archive = folder / "UCI HAR Dataset.zip"
+    archive.write_bytes(uci_zip[: len(uci_zip) // 2])
+    prepared = prepare(stand_in, data_dir=folder, cache=tmp_path, download=False)
+    assert prepared.windows.x.shape == (54, 9, 128)
+    said = capsys.readouterr().err
+    assert said.startswith(f"{archive} is a truncated archive")
+    assert said.endswith(f"(read {folder / 'UCI HAR Dataset'} instead)\n")
+    assert archive.exists()
+
+
+def test_where_all_that_is_there_is_damaged_the_first_is_named(
+    tmp_path: Path, stand_in: UciHar, uci_members: dict[str, bytes]
+) -> None:
+    folder = unpack({**uci_members, "UCI HAR Dataset/test/y_test.txt": b""}, tmp_path / "data")
+    (folder / "UCI HAR Dataset.zip").write_bytes(b"PK")
+    with pytest.raises(KdbenchError, match=r"UCI HAR Dataset\.zip is a truncated archive"):
+        prepare(stand_in, data_dir=folder, cache=tmp_path, download=False)
+
+
+def test_the_archive_itself_and_a_folder_in_the_unpacked_one_serve_as_data_folder(
+    tmp_path: Path,
+    data_folder: Path,
+    stand_in: UciHar,
+    uci_members: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    top = unpack(uci_members, tmp_path / "unpacked") / "UCI HAR Dataset"
+    monkeypatch.chdir(top / "test")
+    folders = [data_folder / "UCI HAR Dataset.zip", top / "train", top / "test" / "Inertial Signals", Path()]
+    digests = {
+        prepare(stand_in, data_dir=folder, cache=tmp_path / f"cache{number}", download=False).digest
+        for number, folder in enumerate(folders)
+    }
+    assert len(digests) == 1
+
+
+def test_what_is_here_can_be_asked_without_parsing_it(tmp_path: Path, data_folder: Path, stand_in: UciHar) -> None:
+    cache = tmp_path / "cache"
+    assert located(stand_in, data_dir=None, cache=cache) == []
+    assert located(stand_in, data_dir=data_folder, cache=cache) == [data_folder / "UCI HAR Dataset.zip"]
+    assert located(Synthetic(), data_dir=data_folder, cache=cache) == []
+    assert cached(stand_in, data_dir=data_folder, cache=cache) is None
+    assert not cache.exists()
+    prepared = prepare(stand_in, data_dir=data_folder, cache=cache)
+    found = cached(stand_in, data_dir=None, cache=cache)
+    assert found is not None
+    assert found.digest == prepared.digest
 
 
 def test_a_user_s_bad_archive_is_left_alone(tmp_path: Path, stand_in: UciHar, zipped: Pack) -> None:

@@ -65,17 +65,20 @@ def test_line_ends_do_not_matter(parse: Callable[..., Windows]) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"body": lambda c: c.replace(b"e-00", b"e-0x", 1)}, f"{BODY} line 1 holds something not a number"),
-        ({"body": lambda c: c[:16] + b"             nan" + c[32:]}, f"{BODY} line 1 holds a value that is not finite"),
+        ({"body": lambda c: c.replace(b"e-00", b"e-0x", 1)}, f"{BODY} line 1 holds '4.5986882e-0x1', wanted a number"),
+        (
+            {"body": lambda c: c[:16] + b"             nan" + c[32:]},
+            f"{BODY} line 1 holds 'nan', a value that is not finite",
+        ),
         ({"body": lambda c: c.replace(b"\r\n", b" 1.0\r\n", 2)}, f"{BODY} line 1 has 129 numbers, wanted 128"),
         ({"body": lambda c: c[:-20] + b"\r\n"}, f"{BODY} line 18 has 127 numbers, wanted 128"),
         ({"body": lambda c: c[: c.rindex(b"\r\n", 0, -2)]}, f"{BODY} has 17 lines, wanted one per label, 18"),
-        ({"body": lambda c: b""}, f"{BODY} has 0 lines"),
+        ({"body": lambda c: b""}, f"{BODY} is empty"),
         (
             {"body": lambda c: c[:4] + b"%d" % (9 - int(c[4:5])) + c[5:]},
             f"{BODY} is not the original's: its values differ",
         ),
-        ({"y": lambda c: b"7" + c[1:]}, "train/y_train.txt line 1 is '7', wanted an integer 1 to 6"),
+        ({"y": lambda c: b"7" + c[1:]}, "train/y_train.txt line 1 is 7, wanted an integer 1 to 6"),
         ({"y": lambda c: b"1.0" + c[1:]}, "train/y_train.txt line 1 is '1.0'"),
         ({"y": lambda c: b"\xff\x1b[2J" + c}, r"train/y_train.txt line 1 is '\xff\x1b[2J1'"),
         ({"y": lambda c: c[2:]}, "subject_train.txt has 36 lines and train/y_train.txt 35"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from collections.abc import Callable
@@ -44,6 +45,13 @@ def as_tar(folder: Path, content: bytes) -> None:
             tar.addfile(info, io.BytesIO(member))
 
 
+def as_plain_tar(folder: Path, content: bytes) -> None:
+    as_tar(folder, content)
+    packed = folder / "WISDM_ar_latest.tar.gz"
+    (folder / "WISDM_ar_latest.tar").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
+
+
 def as_folder(folder: Path, content: bytes) -> None:
     (folder / "WISDM_ar_v1.1").mkdir()
     (folder / "WISDM_ar_v1.1" / RAW).write_bytes(content)
@@ -60,7 +68,7 @@ def test_good_records_are_kept_and_flaws_counted_by_kind(wisdm_text: RawText) ->
     assert read(wisdm_text.content, people=PEOPLE).counts == wisdm_text.counts
 
 
-@pytest.mark.parametrize("pack", [as_tar, as_folder, as_bare_file])
+@pytest.mark.parametrize("pack", [as_tar, as_plain_tar, as_folder, as_bare_file])
 def test_every_form_gives_the_same_windows_and_the_report(
     tmp_path: Path, wisdm_text: RawText, wisdm_stand_in: type[Wisdm], pack: Callable[[Path, bytes], None]
 ) -> None:
@@ -107,20 +115,25 @@ records = st.tuples(
     st.integers(1, 36), st.sampled_from([name.capitalize() for name in CLASSES]), numbers, numbers, numbers
 )
 junk = st.text("0159.,-;+eE \t\r\nWalkingnaf", max_size=30) | st.text(max_size=20).map(lambda text: f"1,{text}")
-pieces = st.tuples(records, junk, st.sampled_from([";\n", ";\r\n", ";", "\n", "\r\n", "\r", ",;\n", " ; \n", ";;\n\n"]))
+ends = st.sampled_from([";\n", ";\r\n", ";", "\n", "\r\n", "\r", ",;\n", ",,;", " ; \n", ";;\n\n"])
+joints = st.sampled_from(["", ",", ",,", " , ", ";,"])
+pieces = st.tuples(records, st.tuples(ends, junk) | joints)
 
 
-@given(st.lists(pieces, min_size=1, max_size=12))
+@given(st.lists(pieces, min_size=1, max_size=12), st.sampled_from(["", "\ufeff", ",", "4.4,"]))
 def test_no_good_record_is_lost_or_altered_whatever_surrounds_it(
-    parts: list[tuple[tuple[object, ...], str, str]],
+    parts: list[tuple[tuple[object, ...], tuple[str, str] | str]], before: str
 ) -> None:
-    # Whatever stands between a record and the next ends in a semicolon or a line end; a record by chance in it would
-    # have all the six fields.
-    assume(not any(piece.count(",") >= 5 for _, other, _ in parts for piece in other.replace("\n", ";").split(";")))
-    text, want = "", []
-    for (person, activity, *xyz), other, end in parts:
-        text += f"{person},{activity},49105962326000,{','.join(map(str, xyz))}{end}{other};"
-        want.append((person, activity, *(float(str(value)) for value in xyz)))
+    # What is no joint ends in a semicolon or a line end; a record by chance in it would have all the six fields.
+    others = [between[1] for _, between in parts if isinstance(between, tuple)]
+    assume(not any(piece.count(",") >= 5 for other in others for piece in other.replace("\n", ";").split(";")))
+    text, want, joint = before, [], ";"
+    for (person, activity, *xyz), between in parts:
+        who = want[-1][0] if joint == "" else person  # nothing parts the two but that the person is the same
+        text += f"{who},{activity},49105962326000,{','.join(map(str, xyz))}"
+        want.append((who, activity, *(float(str(value)) for value in xyz)))
+        joint = between if isinstance(between, str) else ";"
+        text += between if isinstance(between, str) else f"{between[0]}{between[1]};"
     assert good(text.encode()) == want
 
 
@@ -146,6 +159,8 @@ FINE = b"1,Walking,4991922345000,0.69,10.8,-2.03;\n"
         (b"11,Walking,1867172313000,4.4,4.4,4.4,4.4;", "too many fields"),
         (b"11,Walking,1867172313000,4.4,4.4,1_0;", "garbled"),
         (b"Walking,11,1867172313000,4.4,4.4,4.4;", "garbled"),
+        (FINE[:-2] + b"5,Walking,4991922345000,0.69,10.8,-2.03;", "too many fields"),
+        (FINE[:-6] + b"512,Walking,4991922345000,0.69,10.8,-2.03;", "too many fields"),
         (b"\xff\x00", "garbled"),
         (b"11;", "garbled"),
         (b" \t", "empty line"),
@@ -157,6 +172,30 @@ def test_what_is_no_record_is_counted_as_one_kind(content: bytes, kind: str) -> 
     before, after = (read(text, people=PEOPLE).counts for text in (FINE * 2, FINE + content + b"\n" + FINE))
     assert {key for key in after if after[key] != before[key]} == {kind}
     assert after[kind] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "records", "kinds"),
+    [
+        (FINE[:-2] + b"," + FINE, 2, {"run together"}),
+        (FINE[:-2] + FINE, 2, {"run together"}),
+        (FINE[:-2] * 3, 3, {"run together"}),
+        (FINE[:-2] + b",,;", 1, {"stray comma"}),
+        (b"," + FINE, 1, {"stray comma"}),
+        (FINE[:-2] + b",11,Walking,1867172313000,4.4,;", 1, {"run together", "missing value"}),
+        (b"1,Walking,1867172313000,4.4," + FINE, 1, {"run together", "missing value"}),
+        (b"4.4," + FINE, 1, {"run together", "garbled"}),
+    ],
+)
+def test_a_good_record_is_kept_whatever_it_was_run_together_with(content: bytes, records: int, kinds: set[str]) -> None:
+    text = FINE + content.rstrip() + b"\n" + FINE
+    counts = read(text, people=PEOPLE).counts
+    assert good(text) == good(FINE * (2 + records))
+    assert {kind for kind in counts if kind != "records" and counts[kind]} == kinds
+
+
+def test_a_byte_order_mark_costs_no_record() -> None:
+    assert good(b"\xef\xbb\xbf" + FINE) == good(FINE)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +220,7 @@ def test_a_record_of_something_else_is_refused_with_its_line(
 
 def test_a_text_that_was_cut_short_is_refused(tmp_path: Path, wisdm_text: RawText, wisdm_stand_in: type[Wisdm]) -> None:
     (tmp_path / RAW).write_bytes(wisdm_text.content[: -len(wisdm_text.content) // 20])
-    with pytest.raises(KdbenchError, match=r"not that of v1\.1: \d+ records of standing, wanted about \d+"):
+    with pytest.raises(KdbenchError, match=r"not that of v1\.1: \d+ records of s\w+ing, wanted about \d+"):
         prepare(wisdm_stand_in(), data_dir=tmp_path, cache=tmp_path / "cache", download=False)
 
 
