@@ -123,6 +123,7 @@ class Method(nn.Module):
     roles: ClassVar[tuple[Role, ...]] = ("frozen",)  # what the teacher may be; the first is the default
     version: ClassVar[int] = 1  # raise it when the same settings and seed give other numbers than before
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings, used as name(preset=...)
+    checked_against: ClassVar[tuple[str, ...]] = ()  # reference numbers of independent code that the tests compare with
     note: ClassVar[str] = ""  # what a reader of a table must know about the row
 
     def __init__(self, setup: Setup) -> None:

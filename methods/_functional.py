@@ -12,12 +12,18 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
+def unit(x: Tensor) -> Tensor:
+    """Rows (..., D) at unit L2 length; a row of zeros stays as it is and has no gradient."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return torch.where(length > 0, x / length.clamp_min(1e-12), 0)
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy of logits (B, K) with labels (B,)."""
     return F.cross_entropy(at_least_float32(logits), labels)
 
 
-def soft_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def soft_divergence(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:
     """Softened Kullback-Leibler divergence, t^2 KL(p_T^t || p_S^t): summed over classes, averaged over the batch.
 
     Source: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from kdbench.methods._base import ParameterGroup
@@ -65,3 +66,35 @@ class StageEnsemble(nn.Module):
         if self.how == "gate":
             return torch.softmax(self.gate(h), dim=1)
         return h.new_full((1, stages, 1), 1 / stages)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, C, T) or (B, C) that in training also takes one sample of one time step.
+
+    Such a sample has no variance, so it is normalised by the running statistics, as in evaluation.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class Bottleneck(nn.Sequential):
+    """Convolutions (1, kernel, 1) from one width over a hidden one to another: (B, inputs, T) -> (B, outputs, T).
+
+    The first two have batch normalisation and ReLU; the last is linear, so that it can be negative.
+
+    Args:
+        inputs: channels in.
+        hidden: channels of the first two.
+        outputs: channels out.
+        kernel: odd width of the second over time.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int = 1) -> None:
+        super().__init__(
+            nn.Conv1d(inputs, hidden, 1, bias=False), BatchNorm(hidden), nn.ReLU(),
+            nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, bias=False), BatchNorm(hidden), nn.ReLU(),
+            nn.Conv1d(hidden, outputs, 1),
+        )  # fmt: skip

@@ -51,16 +51,17 @@ class HMKD(Method):
         direction: who learns from whom: mutual | t2s (the student only) | s2t (the teacher only).
         stop_grad: whether a loss moves only the network that it is for.
         mid_loss: distance of merged features: ln_mse | cosine | raw_mse | aux_kl (of the auxiliary heads' logits).
-        out_loss: divergence of logits: kl | dkd.
+        out_loss: divergence of logits: kl | decoupled (into the label's part and the others').
         width: D of the merged feature.
-        dkd_alpha: weight of the labelled class's part where ``out_loss`` is dkd.
-        dkd_beta: weight of the other classes' part where ``out_loss`` is dkd.
+        out_alpha: weight of the labelled class's part where ``out_loss`` is decoupled.
+        out_beta: weight of the other classes' part where ``out_loss`` is decoupled.
 
     Deviations: cannot be listed against a paper that is not public.
     """
 
     kind = "ours"
     roles = ("peer", "tuned", "frozen")
+    checked_against = ("dkd", "dml")
     presets = {  # noqa: RUF012
         "default": {},
         "lineage": {"temperature": 1.0, "hard_weight": 0.9, "out_weight": 0.1, "mid_weight": 0.1, "ramp": 0},
@@ -83,10 +84,10 @@ class HMKD(Method):
         direction: Annotated[str, Choice("mutual", "t2s", "s2t")] = "mutual",
         stop_grad: bool = True,
         mid_loss: Annotated[str, Choice("ln_mse", "cosine", "raw_mse", "aux_kl")] = "ln_mse",
-        out_loss: Annotated[str, Choice("kl", "dkd")] = "kl",
+        out_loss: Annotated[str, Choice("kl", "decoupled")] = "kl",
         width: Annotated[int, Range(1, 4096)] = 128,
-        dkd_alpha: Annotated[float, Range(0, 100)] = 1.0,
-        dkd_beta: Annotated[float, Range(0, 100)] = 8.0,
+        out_alpha: Annotated[float, Range(0, 100)] = 1.0,
+        out_beta: Annotated[float, Range(0, 100)] = 8.0,
     ) -> None:
         super().__init__(setup)
         if setup.role == "frozen" and direction == "s2t":
@@ -96,7 +97,7 @@ class HMKD(Method):
         self.out_weight = out_weight if use_out else 0.0
         self.mid_weight = mid_weight if use_mid else 0.0
         self.out_loss, self.mid_loss = out_loss, mid_loss
-        self.dkd_alpha, self.dkd_beta = dkd_alpha, dkd_beta
+        self.out_alpha, self.out_beta = out_alpha, out_beta
         self.to_student, self.to_teacher = direction != "s2t", direction != "t2s"
         self.merges = self.mid_weight > 0 or aux_weight > 0
         if self.merges:  # nothing is added, hence nothing trained, that no loss reads
@@ -149,8 +150,8 @@ class HMKD(Method):
 
     def divergence(self, learner: Tensor, target: Tensor, labels: Tensor) -> Tensor:
         """Divergence of the learner's logits (B, K) from the target's."""
-        if self.out_loss == "dkd":
-            alpha, beta = self.dkd_alpha, self.dkd_beta
+        if self.out_loss == "decoupled":
+            alpha, beta = self.out_alpha, self.out_beta
             return decoupled_divergence(learner, target, labels, self.temperature, alpha=alpha, beta=beta)
         return soft_divergence(learner, target, self.temperature)
 

@@ -26,6 +26,7 @@ class KD(Method):
     """
 
     kind = "logit"
+    checked_against = ("kd",)
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ def fields(outputs: Outputs) -> list[Tensor]:
 
 def live(network: Backbone, x: Tensor) -> list[Tensor]:
     """All fields of all windows in evaluation mode, in the order of their rows, four at a time."""
-    network.eval()
+    network.eval().requires_grad_(False)  # torch's GRU rounds otherwise where its weights could learn
     with torch.no_grad():
         parts = [fields(network(x[first : first + 4])) for first in range(0, len(x), 4)]
     return [torch.cat(part) for part in zip(*parts, strict=True)]

@@ -187,7 +187,7 @@ def test_a_mutual_term_makes_a_difference(bench) -> None:
 MID_LOSSES = ["ln_mse", "cosine", "raw_mse", "aux_kl"]
 
 
-@pytest.mark.parametrize("out_loss", ["kl", "dkd"])
+@pytest.mark.parametrize("out_loss", ["kl", "decoupled"])
 @pytest.mark.parametrize("mid_loss", MID_LOSSES)
 def test_a_stopped_loss_moves_the_network_that_it_is_for_and_no_other(mid_loss: str, out_loss: str) -> None:
     method = shaken(make(mid_loss=mid_loss, out_loss=out_loss))

@@ -16,7 +16,17 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ABOUT = ("title", "formula", "convention", "status", "tolerance_note")
-OF_A_CASE = ("id", "kind", "description", "status", "note", "params", "shapes", "float32_deviation")
+OF_A_CASE = (
+    "id",
+    "kind",
+    "description",
+    "status",
+    "note",
+    "params",
+    "shapes",
+    "float32_deviation",
+    "grad_tolerance_absolute",
+)
 
 
 def main(folder: Path, losses: list[str]) -> None:

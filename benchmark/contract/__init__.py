@@ -1,0 +1,23 @@
+"""What every method keeps, whoever wrote it: judged by the tests and by ``kdbench check`` alike."""
+
+from kdbench.contract.bench import Bench, Candidate
+from kdbench.contract.numerics import judge_hard_places
+from kdbench.contract.rules import Verdict, Violation, judge_missing_teacher, judge_settings
+from kdbench.contract.training import Case, all_pairs, for_role, judge, judge_variant, representative_pairs, variants
+
+__all__ = [
+    "Bench",
+    "Candidate",
+    "Case",
+    "Verdict",
+    "Violation",
+    "all_pairs",
+    "for_role",
+    "judge",
+    "judge_hard_places",
+    "judge_missing_teacher",
+    "judge_settings",
+    "judge_variant",
+    "representative_pairs",
+    "variants",
+]

@@ -1,0 +1,284 @@
+"""`kdbench check` tells which rule of the contract a method breaks, where, and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdbench.catalog import NETWORKS
+from kdbench.contract.training import families
+
+GOOD = '''
+"""A method of somebody's own."""
+
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from kdbench.architectures import Range
+from kdbench.methods import Method, NotApplicable, ParameterGroup
+from kdbench.methods._functional import at_least_float32, cross_entropy
+
+
+class Mine(Method):
+    """Match the teacher's logits through a layer."""
+
+    kind = "logit"
+
+    def __init__(self, setup, *, weight: Annotated[float, Range(0, 10, search=(0.1, 1))] = 0.5):
+        super().__init__(setup)
+        self.weight = weight
+        self.layer = nn.Linear(setup.classes, setup.classes)
+
+    def losses(self, batch, student, teacher):
+        told = self.layer(at_least_float32(student.logits))
+        distance = (told - at_least_float32(teacher.logits)).abs().mean()
+        return {"hard": cross_entropy(student.logits, batch.y), "match": self.weight * distance}
+'''
+HARD = 'return {"hard": cross_entropy(student.logits, batch.y), '
+MATCH = '"match": self.weight * distance}'
+LOSSES = "    def losses(self, batch, student, teacher):\n"
+
+BROKEN = {  # the rule, what is changed to break it, and what was seen
+    "the method holds no network": (
+        [("        self.layer =", "        from kdbench.catalog import NETWORKS\n"
+          "        self.own = NETWORKS.get('mlp')(3, 32, 4, hidden=2)\n        self.layer =")],
+        "own: of a network",
+    ),
+    "parameter groups hold every added parameter once": (
+        [(LOSSES, "    def parameter_groups(self):\n"
+          "        return [ParameterGroup([self.layer.weight] * 2)]\n\n" + LOSSES)],
+        "layer.weight, layer.bias: not there once",
+    ),
+    "three steps end with finite losses": (
+        [("self.weight * distance", "distance / (distance - distance).detach()")],
+        "Diverged: loss 'match' is inf in epoch 1, batch 1",
+    ),
+    "the student moves": (
+        [("cross_entropy(student.logits", "cross_entropy(self.layer(student.logits.detach())"),
+         ("self.layer(at_least_float32(student.logits))", "self.layer(at_least_float32(student.logits.detach()))")],
+        "its weights are those it began with",
+    ),
+    "a frozen teacher does not change by one bit": (
+        [(LOSSES, "    def rounds(self, batch, nets):\n        if hasattr(nets.teacher, 'network'):\n"
+          "            nets.teacher.network.head.bias.data += 1\n"
+          "        return super().rounds(batch, nets)\n\n" + LOSSES)],
+        "its weights or statistics changed",
+    ),
+    "a teacher that learns moves": (
+        [('kind = "logit"', 'kind = "logit"\n    roles = ("peer",)'),
+         ("at_least_float32(teacher.logits)", "at_least_float32(teacher.logits.detach())")],
+        "its weights are those it began with",
+    ),
+    "every loss teaches something that learns": (
+        [("self.weight * distance}", "self.weight * distance, 'nothing': 0 * distance}")],
+        "'nothing' teaches nothing, its largest gradient is 0",
+    ),
+    "every added parameter is read by a loss": (
+        [("        self.layer =", "        self.idle = nn.Linear(2, 3)\n        self.layer =")],
+        "idle.weight, idle.bias: no loss depends on it",
+    ),
+    "the deployed model gives logits": (
+        [(LOSSES, "    def deployed(self, student, teacher_head):\n        class Model(nn.Module):\n"
+          "            def forward(self, x):\n                out = student(x)\n"
+          "                out.logits = out.logits[:, :2]\n                return out\n\n"
+          "        return Model()\n\n" + LOSSES)],
+        "(3, 2) for three windows of 4 classes",
+    ),
+    "its state can be kept in a file": (
+        [(LOSSES, "    def get_extra_state(self):\n        return {'range': range(3)}\n\n"
+          "    def set_extra_state(self, state):\n        pass\n\n" + LOSSES)],
+        "UnpicklingError: ",
+    ),
+    "the same seed gives the same bits": (
+        [("class Mine", "DRAWN = iter(range(10**6))\n\n\nclass Mine"),
+         ("self.layer = nn", "self.shift = next(DRAWN) / 100\n        self.layer = nn"),
+         ("- at_least_float32(teacher", "+ self.shift - at_least_float32(teacher")],
+        "other ",
+    ),
+    "a run saved and loaded in the middle goes on bit for bit": (
+        [("self.layer = nn", "self.steps = 1.0\n        self.layer = nn"),
+         ("        told", "        self.steps += 1\n        told"),
+         ("self.weight * distance", "self.steps * distance")],
+        "other ",
+    ),
+    "a missing teacher is an error": (
+        [(LOSSES, "    def rounds(self, batch, nets):\n        student = nets.student(batch)\n"
+          "        yield self.losses(batch, student, student)\n\n" + LOSSES)],
+        "it trained without one, and ('frozen',) has no role 'absent'",
+    ),
+    "losses and gradients are finite in a hard place": (
+        [("float32(student.logits))", "float32(student.logits)).exp()")],
+        "gap-10000 of unlike sizes: 'match' is inf",
+    ),
+    "losses are in float32 at least": (
+        [(MATCH, '"match": self.weight * distance, "half": (student.logits - teacher.logits).square().mean()}')],
+        "bfloat16 of unlike sizes: 'half' is torch.bfloat16, wanted torch.float32",
+    ),
+    "every default is legal": ([("= 0.5", "= 50.0")], "mine: weight=50.0 is outside [0, 10]"),
+    "every search range is legal": (
+        [("search=(0.1, 1)", "search=(0.1, 11)")], "weight: (0.1, 11) is not within [0, 10]",
+    ),
+    "every preset is legal": (
+        [('kind = "logit"', 'kind = "logit"\n    presets = {"much": {"weight": 11}, "other": {"height": 1}}')],
+        "other: there is no setting 'height'",
+    ),
+    "roles are some of those that a teacher may have": (
+        [('kind = "logit"', 'kind = "logit"\n    roles = ("frosen",)')], "('frosen',) of ('frozen',",
+    ),
+    "every setting has a default and a plain type": ([("Annotated[float, Range(0, 10, search=(0.1, 1))]", "list")],
+        "Mine: weight needs a default and a type among str, int, float, bool"),
+    "a pair is refused with a reason that a table can show": (
+        [("        self.weight = weight", "        raise NotApplicable('no')\n        self.weight = weight")], "'no'",
+    ),
+    "it can be made": ([("        self.weight = weight", "        self.weight = waight")], "NameError: name 'waight'"),
+}  # fmt: skip
+
+
+def changed(*changes: tuple[str, str]) -> str:
+    source = GOOD
+    for old, new in changes:
+        assert old in source
+        source = source.replace(old, new)
+    return source
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the method, with its source changed or not."""
+
+    def write(*changes: tuple[str, str]) -> Path:
+        path = tmp_path / "mine.py"
+        path.write_text(changed(*changes), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two networks stand for all, where it does not matter on how many a rule is broken."""
+    monkeypatch.setattr(NETWORKS, "names", lambda: ["cnn", "mlp"])
+
+
+def test_a_file_that_keeps_the_contract_passes_on_every_pair_of_families(
+    call: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdbench.contract.report.PAUSE", 1e9)
+    ended = call("check", written())
+    assert ended.code == 0, ended.out
+    first, _, name, *rest = ended.out.splitlines()
+    assert first.startswith("36 ordered pairs of ")
+    assert all(each in first for each in families().values())
+    assert name == "mine (logit)"
+    assert rest == [
+        "  any role: settings passed; a missing teacher passed",
+        "  frozen: pairs 36 of 36 passed; hard places passed",
+    ]
+    assert ended.err == ""
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_broken_rule_is_named_with_the_place_and_what_was_seen(rule: str, call: Any, written: Any) -> None:
+    changes, seen = BROKEN[rule]
+    ended = call("check", written(*changes))
+    assert ended.code == 1
+    lines = ended.out.splitlines()
+    failed = [line.removeprefix("  FAILED: ") for line in lines if line.startswith("  FAILED: ")]
+    assert rule in failed
+    below = lines[lines.index(f"  FAILED: {rule}") + 1 :]
+    told = below[: next((i for i, line in enumerate(below) if "FAILED" in line), len(below))]
+    assert told
+    assert all(line.startswith("    ") for line in told)
+    assert any(f": {seen}" in line for line in told), told
+
+
+@pytest.mark.usefixtures("few")
+def test_a_broken_rule_is_told_for_every_pair(call: Any, written: Any) -> None:
+    ended = call("check", written(*BROKEN["every added parameter is read by a loss"][0]))
+    assert "  frozen: pairs 0 of 4 passed; hard places passed" in ended.out.splitlines()
+    for pair in ("cnn:cnn", "cnn:mlp", "mlp:cnn", "mlp:mlp"):
+        assert f"    frozen {pair}: idle.weight, idle.bias: no loss depends on it" in ended.out.splitlines()
+
+
+@pytest.mark.usefixtures("few")
+def test_pairs_that_a_method_refuses_are_counted_with_the_reason(call: Any, written: Any) -> None:
+    refuses = (
+        "        if setup.taught_by.stages[0][1] == 1:\n            raise NotApplicable('there is no time axis')\n"
+    )
+    ended = call("check", written(("        self.weight = weight\n", refuses + "        self.weight = weight\n")))
+    assert ended.code == 0, ended.out
+    assert "  frozen: pairs 2 of 4 passed, 2 n/a; hard places passed" in ended.out.splitlines()
+    assert "    n/a on 2: there is no time axis (mlp:cnn, mlp:mlp)" in ended.out.splitlines()
+
+
+@pytest.mark.usefixtures("few")
+def test_another_seed_is_another_draw_and_the_same_one_is_not(
+    call: Any, written: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(("        told", "        print(float(student.logits.detach().sum()))\n        told"))
+    drawn = [call("check", path, "--seed", seed).out for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].splitlines()[3:9] != drawn[2].splitlines()[3:9]
+
+
+def test_all_pairs_are_every_ordered_pair(call: Any, written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NETWORKS, "names", lambda: ["cnn", "fcn", "mlp"])
+    ended = call("check", written(), "--pairs", "all")
+    assert "  frozen: pairs 9 of 9 passed; hard places passed" in ended.out.splitlines()
+
+
+def test_a_method_is_checked_by_its_name_and_each_switch_is_turned(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NETWORKS, "names", lambda: ["cnn", "deep_conv_lstm", "mlp"])
+    ended = call("check", "student_aux")
+    assert ended.code == 0, ended.out
+    assert "  absent: pairs 3 of 3 passed; switches 4 of 4 passed; hard places 5 of 5 passed" in ended.out.splitlines()
+
+
+def test_a_plug_in_is_checked_by_its_name(forks: Any, plug: Any) -> None:
+    path = [
+        plug("outside", changed(("self.weight * distance", "0 * distance")), "kdbench.methods: plugged = outside:Mine")
+    ]
+    ended = forks("check", "plugged", path=path)
+    assert ended.code == 1
+    assert "plugged (logit)" in ended.out
+    assert "'match' teaches nothing" in ended.out
+
+
+@pytest.mark.usefixtures("few")
+def test_all_methods_are_checked_together_and_how_far_it_is_is_told(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kdbench.catalog.METHODS.names", lambda: ["kd", "supervised"])
+    monkeypatch.setattr("kdbench.contract.report.PAUSE", 0.0)
+    ended = call("check", "all")
+    assert ended.code == 0, ended.out
+    assert ended.out.splitlines()[-1] == "2 of 2 methods keep the contract"
+    assert all(" judged, about 0:" in line for line in ended.err.splitlines())
+    assert ended.err.startswith("1 of ")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("kdd", None, "no 'kdd' in methods (did you mean 'kd'?); known: "),
+        ("nowhere.py", None, "there is no file nowhere.py"),
+        ("syntax.py", "class Broken(:", "syntax.py cannot be imported: SyntaxError("),
+        ("none.py", "nothing = 1", "none.py defines 0 public methods, wanted exactly one"),
+        ("two.py", GOOD + "\n\nclass Other(Mine):\n    pass\n", "two.py defines 2 public methods, wanted exactly one"),
+        ("kindless.py", changed(('    kind = "logit"\n', "")), "kindless.py lacks the class attribute 'kind'"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_in_one_line(
+    name: str, source: str | None, message: str, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if source is not None:
+        Path(name).write_text(source, encoding="utf-8")
+    ended = call("check", name)
+    assert ended.code == 2
+    assert message in ended.error
+    assert ended.out == ""
