@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import math
 import pkgutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -123,18 +125,7 @@ class Catalog(Generic[T]):
         if len(claims) > 1:
             raise KdbenchError(f"{name!r} in {self.kind} is claimed by {' and '.join(claims)}; uninstall all but one")
         if name in self._built_in:
-            module = self._imported(name)
-            public = [
-                value
-                for key, value in vars(module).items()
-                if inspect.isclass(value)
-                and issubclass(value, self.base)
-                and value.__module__ == module.__name__
-                and not key.startswith("_")
-            ]
-            if len(public) != 1:
-                raise KdbenchError(f"{module.__file__} defines {len(public)} public {self.kind}, wanted exactly one")
-            return self._whole(public[0], f"{module.__file__}")
+            return self._only(self._imported(name))
         try:
             loaded = self._plugged[name][0].load()
         except Exception as error:
@@ -149,6 +140,39 @@ class Catalog(Generic[T]):
         except Exception as error:  # somebody's new file
             raise KdbenchError(f"{self.package.__name__}.{name} cannot be imported: {error!r}") from error
 
+    def _only(self, module: ModuleType) -> type[T]:
+        """The one public class that a file defines."""
+        public = [
+            value
+            for key, value in vars(module).items()
+            if inspect.isclass(value)
+            and issubclass(value, self.base)
+            and value.__module__ == module.__name__
+            and not key.startswith("_")
+        ]
+        if len(public) != 1:
+            raise KdbenchError(f"{module.__file__} defines {len(public)} public {self.kind}, wanted exactly one")
+        return self._whole(public[0], f"{module.__file__}")
+
+    def read(self, path: Path) -> type[T]:
+        """The class that a file anywhere defines, whether or not its name is known here.
+
+        Raises:
+            KdbenchError: if there is no such file, it cannot be imported or does not define exactly one class.
+        """
+        if not path.is_file():
+            raise KdbenchError(f"there is no file {path}")
+        found = importlib.util.spec_from_file_location(f"kdbench_file_{path.stem}", path)
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
+        try:
+            found.loader.exec_module(module)
+        except Exception as error:  # somebody's new file
+            raise KdbenchError(f"{path} cannot be imported: {error!r}") from error
+        return self._only(module)
+
     def _whole(self, cls: Any, where: str) -> type[T]:
         for attribute, hint in self.base.__annotations__.items():
             if str(hint).startswith("ClassVar") and not hasattr(cls, attribute):
@@ -157,7 +181,7 @@ class Catalog(Generic[T]):
 
     def schema(self, name: str) -> Mapping[str, Setting]:
         """The settings of a name, in the order of its signature."""
-        return _schema(cast(Any, self.get(name)))
+        return settings_of(cast(Any, self.get(name)))
 
     def close(self, spec: Spec) -> Part:
         """Write every default out.
@@ -193,7 +217,12 @@ class Catalog(Generic[T]):
 
 
 @cache
-def _schema(cls: Any) -> dict[str, Setting]:
+def settings_of(cls: Any) -> Mapping[str, Setting]:
+    """The settings that a class takes, in the order of its signature.
+
+    Raises:
+        KdbenchError: if one lacks a default or is of no plain type.
+    """
     hints = get_type_hints(cls.__init__, include_extras=True)
     schema = {}
     for parameter in inspect.signature(cls).parameters.values():

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdbench.architectures import multiply_adds, parameters
+from kdbench.architectures import parameters
 from kdbench.catalog import DATASETS, METHODS, NETWORKS, code_hash
+from kdbench.costs import costs
 from kdbench.data import Normalisation, Prepared, Split, prepare, split
 from kdbench.errors import KdbenchError
 from kdbench.evaluate import predict
@@ -39,6 +40,9 @@ from kdbench.train import Diverged, Learner, Training
 
 LOOP = ("train.py", "evaluate.py", "seeds.py", "teachers.py", "cells.py", "data/_normalise.py", "data/_protocols.py")
 """Files that every cell's numbers come from, beside those of what it names."""
+
+TIMED = 0.1
+"""Seconds for which a network's latency, and its throughput, are timed for the record."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def load_data(dataset: Part | Spec, runtime: Runtime, *, download: bool = False)
     )
 
 
+_costs: dict[tuple[Part, int, int, int], dict[str, float]] = {}
 _worker_data = lru_cache(maxsize=2)(load_data)  # a worker's cells often share a dataset
 
 
@@ -268,16 +273,24 @@ class _Run:
         return self.method.deployed(self.student.network, head)
 
     def costs(self) -> dict[str, float]:
-        """Sizes: of the deployed model, of what the method added for training, and of the teacher."""
-        channels, length = self.x.shape[1:]
-        costs = {
-            "parameters": float(parameters(self.deployed())),
-            "multiply_adds": float(multiply_adds(self.deployed(), channels, length)),
-            "method_parameters": float(parameters(self.method)),
-        }
+        """What the deployed model costs, what the method added for training, and what the teacher costs."""
+        model = self.deployed()
+        found = self._costs_of(self.cell.student if model is self.student.network else None, model)
+        found["method_parameters"] = float(parameters(self.method))
         if self.teacher is not None:
-            costs["teacher_parameters"] = float(parameters(self.teacher.network))
-        return costs
+            taught = self._costs_of(self.cell.teacher, self.teacher.network)
+            found |= {f"teacher_{key}": value for key, value in taught.items()}
+        return found
+
+    def _costs_of(self, part: Part | None, network: nn.Module) -> dict[str, float]:
+        """Costs of a network, measured once by a process where it is a known ``part``: they depend on sizes alone."""
+        channels, length = self.x.shape[1:]
+        if part is None:
+            return costs(network, channels, length, seconds=TIMED)
+        key = (part, channels, length, len(self.data.description.classes))
+        if key not in _costs:
+            _costs[key] = costs(network, channels, length, seconds=TIMED)
+        return dict(_costs[key])
 
     def seconds(self) -> float:
         """Wall-clock time worked on the cell, stopped runs' checkpointed time included."""

@@ -19,9 +19,13 @@ EPILOG = """\b
 Examples:
   kdbench run                                        a first look, a few minutes
   kdbench run -c paper -j 8                          the full job, on eight cores
-  kdbench run -p 'resnet_lstman(width=0.25):mlp' -m kd -m 'hmkd(role=tuned)' --seeds 5 --recipe cpu
-  kdbench plan -c mine.toml -S hmkd.mid_weight=0.5 -S recipe.epochs=20
-  kdbench show hmkd                                  what it is, and its settings
+  kdbench run -p 'resnet_lstman(width=0.25):mlp' --seeds 5 --recipe cpu
+  kdbench run -m METHOD -m 'METHOD(role=tuned)'      rows of your choice
+  kdbench plan -c mine.toml -S METHOD.KEY=VALUE -S recipe.epochs=20
+  kdbench list methods                               which there are, by kind
+  kdbench show METHOD                                what it is, and its settings
+  kdbench check my_method.py                         whether a method of yours keeps the contract
+  kdbench profile resnet_lstman:mlp                  what both networks cost
 """
 
 
@@ -82,7 +86,12 @@ _selection = _options(
     ),
     click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Dataset; repeat for several."),
     click.option(
-        "-p", "--pair", "pairs", multiple=True, metavar="TEACHER:STUDENT", help="Networks; repeat for several pairs."
+        "-p",
+        "--pair",
+        "pairs",
+        multiple=True,
+        metavar="TEACHER:STUDENT",
+        help="Networks, or a list of pairs by name (`kdbench list pairs`); repeat for several.",
     ),
     click.option("-m", "--method", "methods", multiple=True, metavar="NAME", help="Method; repeat for several."),
     click.option("--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 0,3."),
@@ -183,11 +192,12 @@ def status(**chosen: Any) -> None:
     show_default=True,
     help="macro_f1, accuracy, weighted_f1, worst_person_f1, calibration_error, agreement, ...",
 )
+@click.option("--costs", is_flag=True, help="What the networks cost, instead of how well they do.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-def table(form: str, metrics: tuple[str, ...], output: Path | None, **chosen: Any) -> None:
+def table(form: str, metrics: tuple[str, ...], costs: bool, output: Path | None, **chosen: Any) -> None:
     """Print the table of what has been run. Without options: of the matrix run last."""
-    text = _session(chosen, last=True).table(form, metrics)
-    _write(text, output)
+    session = _session(chosen, last=True)
+    _write(session.cost_table(form) if costs else session.table(form, metrics), output)
 
 
 @main.command()
@@ -205,10 +215,51 @@ def plot(metric: str, output: Path, **chosen: Any) -> None:
     click.echo(f"wrote {output}")
 
 
+@main.command()
+@click.argument("names", nargs=-1, metavar="[MODEL|PAIR]...")
+@click.option("--window", metavar="CxT", help="Channels and samples of a window.  [default: 9x128, as UCI HAR]")
+@click.option("--classes", type=click.IntRange(2), help="Number of classes.  [default: 6]")
+@click.option("-d", "--dataset", metavar="NAME", help="Take both from a dataset.")
+@click.option("--layers", is_flag=True, help="Show the work by kind of layer instead.")
+@click.option("--no-latency", is_flag=True, help="Count only, time nothing.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "csv"]),
+    default="text",
+    show_default=True,
+    help="csv has every number in full precision.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+def profile(
+    names: tuple[str, ...],
+    window: str | None,
+    classes: int | None,
+    dataset: str | None,
+    layers: bool,
+    no_latency: bool,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Show what networks cost: parameters, multiply-adds, memory, file size, latency. Without names: all networks.
+
+    MODEL is a network as in `mlp(hidden=64)`; a PAIR as in `resnet_lstman:mlp`, or a list of pairs by name, shows how
+    many times less the student costs than its teacher.
+    """
+    from kdbench.profiling import SECONDS, profile, size_of, window_size
+    from kdbench.spec import Spec
+
+    if dataset is not None and (window is not None or classes is not None):
+        raise click.UsageError("--dataset says what --window and --classes say; give one or the other")
+    size = (*window_size(window or "9x128"), classes or 6) if dataset is None else size_of(Spec.parse(dataset))
+    seconds = 0 if no_latency else SECONDS
+    _write(profile(names, size, form=form, seconds=seconds, layers=layers), output)
+
+
 @main.command(name="list")
 @click.argument("kind", required=False)
 def list_(kind: str | None) -> None:
-    """List what there is: methods, networks, datasets, matrices, recipes or protocols; everything without KIND."""
+    """List what there is: methods, networks, datasets, matrices, pairs, recipes or protocols; all without KIND."""
     from kdbench.shelf import listing
 
     click.echo(listing(kind))
@@ -217,10 +268,33 @@ def list_(kind: str | None) -> None:
 @main.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Explain a method, network, dataset, matrix, recipe or protocol: source, formula, settings."""
+    """Explain a method, network, dataset, matrix, list of pairs, recipe or protocol: source, formula, settings."""
     from kdbench.shelf import page
 
     click.echo(page(name))
+
+
+@main.command()
+@click.argument("method", metavar="METHOD|FILE|all")
+@click.option(
+    "--pairs",
+    type=click.Choice(["representative", "all"]),
+    default="representative",
+    show_default=True,
+    help="Judge it on one network of each family, or on every ordered pair.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+def check(method: str, pairs: str, seed: int) -> None:
+    """Judge a method by the contract that every method keeps: one by name, yours in a .py file, or all.
+
+    It trains three steps in every role on small networks and computes losses where arithmetic is least forgiving. Exit
+    code 1 where a rule is broken.
+    """
+    from kdbench.contract.report import check
+
+    every, say = pairs == "all", click.echo
+    kept = check(method, every_pair=every, seed=seed, say=say, progress=lambda line: click.echo(line, err=True))
+    sys.exit(0 if kept else 1)
 
 
 @main.command()

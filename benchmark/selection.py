@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kdbench.errors import KdbenchError, nearest
-from kdbench.spec import Matrix, MethodRow, Spec, Value, parse_pair, parse_recipe, parse_seeds, parse_value
+from kdbench.spec import Matrix, MethodRow, Spec, Value, parse_pairs, parse_recipe, parse_seeds, parse_value
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Selection:
         if self.datasets:
             matrix = replace(matrix, datasets=tuple(map(Spec.parse, self.datasets)), fallback=None)
         if self.pairs:
-            matrix = replace(matrix, pairs=tuple(map(parse_pair, self.pairs)))
+            matrix = replace(matrix, pairs=parse_pairs(self.pairs))
         if self.methods:
             matrix = replace(matrix, methods=tuple(MethodRow(Spec.parse(text)) for text in self.methods))
         if self.seeds is not None:

@@ -16,7 +16,7 @@ from kdbench.errors import KdbenchError
 from kdbench.mirror import METRICS, Mirror
 from kdbench.plan import Plan
 from kdbench.progress import Progress
-from kdbench.results import csv_tidy, csv_wide, report, tabulate
+from kdbench.results import costs_csv, costs_report, csv_tidy, csv_wide, report, tabulate
 from kdbench.runner import Outcome, entries, make_plan, run_cells, unfinished
 from kdbench.selection import Selection
 from kdbench.store import Store
@@ -195,6 +195,11 @@ class Session:
             return report(filled, metrics, version=version("kdbench"), warning=plan.warning)
         except ValueError as error:
             raise KdbenchError(str(error)) from None
+
+    def cost_table(self, form: str) -> str:
+        """What the networks of the table cost: markdown, or csv (a line per row)."""
+        filled = entries(self.plan(download=False), self.store)
+        return costs_report(filled, version=version("kdbench")) if form == "markdown" else costs_csv(filled)
 
     def plot(self, metric: str, path: Path) -> None:
         """Draw the gain over the student alone."""

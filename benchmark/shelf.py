@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from itertools import zip_longest
 
@@ -10,7 +11,7 @@ from kdbench.architectures import Choice
 from kdbench.catalog import DATASETS, METHODS, NETWORKS, Setting
 from kdbench.data import PROTOCOLS
 from kdbench.errors import KdbenchError, nearest
-from kdbench.spec import RECIPES, Matrix, shipped_matrices, show_value
+from kdbench.spec import RECIPES, Matrix, pair_lists, shipped_matrices, show_value
 
 
 def listing(kind: str | None) -> str:
@@ -21,9 +22,10 @@ def listing(kind: str | None) -> str:
     """
     kinds: dict[str, Callable[[], list[list[str]]]] = {
         "methods": _methods,
-        "networks": lambda: [[name, _summary(NETWORKS.get(name))] for name in NETWORKS.names()],
-        "datasets": lambda: [[name, _summary(DATASETS.get(name))] for name in DATASETS.names()],
+        "networks": lambda: [[name, summary(NETWORKS.get(name))] for name in NETWORKS.names()],
+        "datasets": lambda: [[name, summary(DATASETS.get(name))] for name in DATASETS.names()],
         "matrices": lambda: [[name, Matrix.load(name).description] for name in shipped_matrices()],
+        "pairs": lambda: [[name, str(len(some.pairs)), some.description] for name, some in pair_lists().items()],
         "recipes": lambda: [[r.name, f"{r.epochs} epochs, batch {r.batch_size}", r.note] for r in RECIPES.values()],
         "protocols": lambda: [[name, meaning] for name, meaning in PROTOCOLS.items()],
     }
@@ -39,7 +41,7 @@ def listing(kind: str | None) -> str:
 
 
 def page(name: str) -> str:
-    """Everything about a method, network, dataset, matrix, recipe or protocol of that name.
+    """Everything about a method, network, dataset, matrix, list of pairs, recipe or protocol of that name.
 
     Raises:
         KdbenchError: if there is none.
@@ -52,6 +54,9 @@ def page(name: str) -> str:
             if kind == "method":
                 method = METHODS.get(name)
                 lines += ["", f"kind: {method.kind}; roles of the teacher: {', '.join(method.roles)}"]
+                checked = ", ".join(method.checked_against) or "none"
+                lines.append(f"checked against reference numbers of independent public code: {checked}")
+                lines += [f"note: {method.note}"] if method.note else []
                 lines += [f"preset {preset}: {dict(settings)}" for preset, settings in method.presets.items()]
             rows = [_setting(setting) for setting in catalog.schema(name).values()]
             lines += ["", "settings:" if rows else "settings: none", *("  " + line for line in aligned(rows))]
@@ -60,13 +65,17 @@ def page(name: str) -> str:
         matrix = Matrix.load(name)
         rows = [[key, ", ".join(value) if isinstance(value, list) else str(value)] for key, value in _outline(matrix)]
         parts.append("\n".join([f"{name} (matrix)", "", matrix.description, "", *aligned(rows)]))
+    if name in pair_lists():
+        rows = [[f"{teacher}:{student}"] for teacher, student in pair_lists()[name].pairs]
+        parts.append("\n".join([f"{name} (pairs)", "", pair_lists()[name].description, "", *aligned(rows)]))
     if name in RECIPES:
         rows = [[key, str(value)] for key, value in vars(RECIPES[name]).items() if key != "name"]
         parts.append("\n".join([f"{name} (recipe)", "", *aligned(rows)]))
     if name in PROTOCOLS:
         parts.append(f"{name} (protocol)\n\n{PROTOCOLS[name]}")
     if not parts:
-        names = [*METHODS.names(), *NETWORKS.names(), *DATASETS.names(), *shipped_matrices(), *RECIPES, *PROTOCOLS]
+        names = [*METHODS.names(), *NETWORKS.names(), *DATASETS.names()]
+        names += [*shipped_matrices(), *pair_lists(), *RECIPES, *PROTOCOLS]
         raise KdbenchError(nearest("anything that kdbench knows", name, dict.fromkeys(names)))
     return "\n\n\n".join(parts)
 
@@ -75,23 +84,40 @@ def _methods() -> list[list[str]]:
     rows = []
     for name in METHODS.names():
         cls = METHODS.get(name)
-        rows.append([name, cls.kind, "/".join(cls.roles), _summary(cls)])
-    return sorted(rows, key=lambda row: (row[1], row[0]))
+        rows.append([name, cls.kind, "/".join(cls.roles), year(cls), summary(cls)])
+    return [["name", "kind", "teacher", "year", "what it does"], *sorted(rows, key=lambda row: (row[1], row[0]))]
 
 
-def _summary(cls: type) -> str:
+def summary(cls: type) -> str:
+    """The first line of a docstring."""
     return (inspect.getdoc(cls) or "").split("\n", 1)[0].rstrip(".")
 
 
+def year(cls: type) -> str:
+    """The year that the source of a docstring is of; numbers of preprints are none."""
+    source = (inspect.getdoc(cls) or "").partition("Source: ")[2].partition("\n\n")[0]
+    found = re.search(r"\b(?:19|20)\d\d\b(?!\.\d)", source)
+    return found[0] if found else ""
+
+
+def legal_values(setting: Setting) -> str:
+    return "" if setting.legal is None else str(setting.legal)
+
+
+def search_values(setting: Setting) -> str:
+    """What a hyper-parameter search draws from; empty where it keeps the default."""
+    legal = setting.legal
+    if legal is None or legal.search is None:
+        return ""
+    if isinstance(legal, Choice):
+        return "{" + ", ".join(map(str, legal.search)) + "}"
+    return f"[{legal.search[0]:g}, {legal.search[1]:g}]" + (" log" if legal.log else "")
+
+
 def _setting(setting: Setting) -> list[str]:
-    legal = "" if setting.legal is None else str(setting.legal)
-    search = "" if setting.legal is None or setting.legal.search is None else "search "
-    if search and isinstance(setting.legal, Choice):
-        search += "{" + ", ".join(map(str, setting.legal.search or ())) + "}"
-    elif search and setting.legal is not None:
-        low, high = setting.legal.search  # type: ignore[misc]
-        search += f"[{low:g}, {high:g}]" + (" log" if getattr(setting.legal, "log", False) else "")
-    return [setting.name, setting.type.__name__, show_value(setting.default), legal, search]
+    search = search_values(setting)
+    shown = [setting.name, setting.type.__name__, show_value(setting.default), legal_values(setting)]
+    return [*shown, f"search {search}" if search else ""]
 
 
 def _outline(matrix: Matrix) -> list[tuple[str, object]]:

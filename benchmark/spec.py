@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -231,7 +231,7 @@ class Matrix:
     Args:
         name: what the table is called.
         datasets: datasets with settings.
-        pairs: (teacher, student) networks with settings.
+        pairs: (teacher, student) networks with settings; in a file, lists of pairs may stand among them by name.
         methods: the rows.
         seeds: one run of everything for each.
         protocol: how people are divided.
@@ -307,7 +307,7 @@ class Matrix:
         return cls(
             name=_name(_string(table, "name")),
             datasets=tuple(Spec.parse(text) for text in _strings(table, "datasets")),
-            pairs=tuple(parse_pair(text) for text in _strings(table, "pairs")),
+            pairs=parse_pairs([pairs] if isinstance(pairs := table["pairs"], str) else _strings(table, "pairs")),
             methods=tuple(rows),
             seeds=parse_seeds(table.get("seeds", 1)),
             protocol=_string(table, "protocol", "subject-v1"),
@@ -342,11 +342,53 @@ def shipped_matrices() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
+@dataclass(frozen=True)
+class PairList:
+    """Pairs that have a name: an entry of ``pairs.toml``.
+
+    Args:
+        description: what they are for, one line.
+        pairs: (teacher, student) networks with settings.
+    """
+
+    description: str
+    pairs: tuple[tuple[Spec, Spec], ...]
+
+
+@cache
+def pair_lists() -> Mapping[str, PairList]:
+    """The lists of pairs that come with kdbench, by name."""
+    text = files("kdbench").joinpath("pairs.toml").read_text(encoding="utf-8")
+    return {
+        name: PairList(entry["description"], tuple(map(parse_pair, entry["pairs"])))
+        for name, entry in tomllib.loads(text).items()
+    }
+
+
+def parse_pairs(texts: Sequence[str]) -> tuple[tuple[Spec, Spec], ...]:
+    """Read pairs and names of lists of pairs.
+
+    A list brings the pairs that are not there by themselves or by another list; a pair written twice stays twice.
+
+    Raises:
+        KdbenchError: if a text is neither a pair nor a known list's name.
+    """
+    written = [parse_pair(text) for text in texts if text not in pair_lists()]
+    found: list[tuple[Spec, Spec]] = []
+    for text in texts:
+        if text in pair_lists():
+            found += [pair for pair in pair_lists()[text].pairs if pair not in found and pair not in written]
+        else:
+            found.append(parse_pair(text))
+    return tuple(found)
+
+
 def parse_pair(text: str) -> tuple[Spec, Spec]:
     """Read ``teacher:student``, each with or without settings."""
     match = re.fullmatch(f"({_SPEC}):({_SPEC})", text)
     if not match:
-        raise KdbenchError(f"pair {text!r} is not of the form teacher:student, as in resnet_lstman:mlp")
+        lists = nearest("lists of pairs", text, pair_lists())
+        raise KdbenchError(f"pair {text!r} is not of the form teacher:student, as in resnet_lstman:mlp; {lists}")
     return Spec.parse(match[1]), Spec.parse(match[2])
 
 

@@ -6,6 +6,7 @@
 from kdbench.results.aggregate import tabulate
 from kdbench.results.answers import answer
 from kdbench.results.captions import caption
+from kdbench.results.costs import costs_csv, costs_report
 from kdbench.results.metrics import score
 from kdbench.results.record import SCHEMA, Record
 from kdbench.results.render import csv_tidy, csv_wide, markdown, report
@@ -24,6 +25,8 @@ __all__ = [
     "Table",
     "answer",
     "caption",
+    "costs_csv",
+    "costs_report",
     "csv_tidy",
     "csv_wide",
     "markdown",

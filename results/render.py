@@ -24,15 +24,20 @@ def markdown(table: Table, caption: str) -> str:
         header += [f"{block.dataset}, {block.pair}", "gain"]
     if len(table.blocks) > 1:
         header += ["average", "gain"]
-    plain = [header, *(_line(table, row) for row in table.rows)]
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in plain]
-    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-    rule = [":" + "-" * (w - 1) if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    lines = [header, *(_line(table, row) for row in table.rows)]
+    return f"{pipe_table(lines, left=2)}\n\n{caption}"
+
+
+def pipe_table(lines: Sequence[Sequence[str]], *, left: int) -> str:
+    """A Markdown table of equally long lines, the first its header; ``left`` columns are aligned left, others right."""
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    widths = [max(3, *map(len, column)) for column in zip(*escaped, strict=True)]
+    rule = [":" + "-" * (w - 1) if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     padded = [
-        [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
-        for line in (lines[0], rule, *lines[1:])
+        [cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+        for line in (escaped[0], rule, *escaped[1:])
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in padded) + f"\n\n{caption}"
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
 def csv_wide(tables: Sequence[Table]) -> str:
@@ -53,7 +58,7 @@ def csv_wide(tables: Sequence[Table]) -> str:
                 line += [s.mean, s.std, s.n, s.gain, s.place, s.state or "complete", s.stale]
             averaged = row.average if len(table.blocks) > 1 else None
             lines.append(line + ([averaged.mean, averaged.gain] if averaged else [None, None]))
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def csv_tidy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
@@ -69,7 +74,7 @@ def csv_tidy(entries: Sequence[Entry], metrics: Sequence[str]) -> str:
         line: list[object] = [e.dataset, e.pair, e.row, e.kind, e.role, e.seed, e.fold, e.status, e.reason, e.stale]
         line += [e.record.side, e.record.digest] if e.record else [None, None]
         lines.append([*line, *(scalar(e.record, metric) for metric in metrics)])
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def report(
@@ -135,7 +140,8 @@ def _highlighted(text: str, place: Place | None) -> str:
     return {"best": f"**{text}**", "second": f"<u>{text}</u>", None: text}[place]
 
 
-def _csv(lines: Sequence[Sequence[object]]) -> str:
+def csv_text(lines: Sequence[Sequence[object]]) -> str:
+    """CSV with numbers in full precision."""
     text = io.StringIO()
     cells = [[repr(cell) if isinstance(cell, float) else cell for cell in line] for line in lines]
     csv.writer(text, lineterminator="\n").writerows(cells)

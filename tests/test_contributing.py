@@ -57,6 +57,7 @@ def copied_in() -> Iterator[None]:
 def test_a_method_is_one_file(tmp_path: Path) -> None:
     assert "Match the teacher's logits by their squared distance" in kdbench_runs("list", "methods", folder=tmp_path)
     assert "weight  float  1.0" in kdbench_runs("show", "logit_mse", folder=tmp_path)
+    assert "36 of 36 passed" in kdbench_runs("check", "logit_mse", folder=tmp_path)
     out = kdbench_runs("run", *JOB, "-m", "kd", "-m", "logit_mse(weight=0.5)", "--no-track", "-j", "1", folder=tmp_path)
     assert "logit_mse(weight=0.5)" in out
     assert rows_done(tmp_path)["logit_mse(weight=0.5)"] == "done"

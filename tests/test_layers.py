@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -190,22 +192,26 @@ def test_no_two_files_are_one_name() -> None:
     assert len(names) == len(set(names))
 
 
-def words(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def words(path: Path) -> list[tuple[int, str]]:
     """Identifiers and whole string literals with their lines; docstrings and parts of formatted strings left out."""
     silent = {id(node.value) for node in ast.walk(tree(path)) if isinstance(node, ast.Expr)}
     silent |= {id(part) for node in ast.walk(tree(path)) if isinstance(node, ast.JoinedStr) for part in node.values}
+    silent |= {id(part) for node in ast.walk(tree(path)) if claims(node) for part in ast.walk(node)}
+    found = []
     for node in ast.walk(tree(path)):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
-            yield line, node.value
+            found.append((line, node.value))
         elif isinstance(node, ast.Name):
-            yield line, node.id
+            found.append((line, node.id))
         elif isinstance(node, ast.Attribute):
-            yield line, node.attr
+            found.append((line, node.attr))
         elif isinstance(node, ast.alias):
-            yield line, node.name
+            found.append((line, node.name))
         elif isinstance(node, ast.ImportFrom):
-            yield line, node.module or ""
+            found.append((line, node.module or ""))
+    return found
 
 
 @pytest.mark.parametrize("path", public_files("methods"), ids=lambda path: path.stem)
@@ -222,6 +228,36 @@ def test_no_line_outside_its_own_file_names_a_method(path: Path) -> None:
             found = word == defined or word == f"kdbench.methods.{name}" or f"kdbench.methods.{name}." in word
             found = found or (specification.fullmatch(word.strip()) is not None and is_literal(other, line, word))
             assert not found, f"{other.relative_to(ROOT)}, line {line}: {word!r}"
+
+
+ENGLISH = {"at"}  # names that are words too; these are only looked for as whole strings, above
+
+
+@pytest.mark.parametrize("path", public_files("methods"), ids=lambda path: path.stem)
+def test_no_text_outside_its_own_file_names_a_method(path: Path) -> None:
+    """In strings, parts of formatted ones and comments; docstrings may, as all documents."""
+    name = path.stem
+    allowed = {path, ROOT / "benchmark" / "plan.py"} if METHODS.get(name).kind == "reference" else {path}
+    for other in (file for file in FILES if file not in allowed and name not in ENGLISH):
+        for line, text in texts(other):
+            assert not re.search(rf"\b{re.escape(name)}\b", text), f"{other.relative_to(ROOT)}, line {line}: {text!r}"
+
+
+@cache
+def texts(path: Path) -> list[tuple[int, str]]:
+    """Strings and comments with their lines, without docstrings and names of reference numbers."""
+    nodes = list(ast.walk(tree(path)))
+    silent = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    silent |= {id(name) for node in nodes if claims(node) for name in ast.walk(node)}
+    found = [(node.lineno, node.value) for node in nodes if isinstance(node, ast.Constant) and id(node) not in silent]
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
+    comments = [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
+    return [(line, text) for line, text in found if isinstance(text, str)] + comments
+
+
+def claims(node: ast.AST) -> bool:
+    """Whether a node says which reference numbers a method is compared with: those are named after methods."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "checked_against"
 
 
 def is_literal(path: Path, line: int, word: str) -> bool:

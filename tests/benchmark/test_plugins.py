@@ -162,6 +162,8 @@ from kdbench.architectures import Backbone, Outputs
 class Net(Backbone):
     """A dense layer."""
 
+    family = "mlp"
+
     def __init__(self, channels, length, classes):
         super().__init__()
         self.body, self.head = torch.nn.Linear(channels * length, 8), torch.nn.Linear(8, classes)

@@ -17,7 +17,9 @@ from kdbench.spec import (
     Part,
     Recipe,
     Spec,
+    pair_lists,
     parse_pair,
+    parse_pairs,
     parse_recipe,
     parse_seeds,
     parse_value,
@@ -121,6 +123,31 @@ def test_any_text_gives_seeds_each_once_or_an_error(text: str) -> None:
 
 def test_a_pair_is_a_teacher_and_a_student() -> None:
     assert parse_pair("big(width=2):small") == (Spec("big", {"width": 2}), Spec("small"))
+
+
+BIG_SMALL = parse_pair("resnet_lstman:mlp")
+
+
+def test_a_list_of_pairs_may_be_named_alone_or_among_pairs() -> None:
+    table = {"name": "x", "datasets": ["synthetic"]}
+    assert Matrix.from_plain({**table, "pairs": "headline"}).pairs == (BIG_SMALL,)
+    mixed = Matrix.from_plain({**table, "pairs": ["mlp:cnn", "headline"]})
+    assert mixed.pairs == (parse_pair("mlp:cnn"), BIG_SMALL)
+    assert mixed.plain()["pairs"] == ["mlp:cnn", "resnet_lstman:mlp"]  # a later version of the list changes nothing
+    assert Matrix.from_plain({**table, "pairs": "mlp:cnn"}).pairs == (parse_pair("mlp:cnn"),)
+
+
+def test_lists_bring_each_pair_once_and_what_is_written_twice_stays_twice() -> None:
+    paper = pair_lists()["paper"].pairs
+    assert BIG_SMALL in paper
+    assert parse_pairs(["headline", "paper", "headline"]) == paper
+    assert parse_pairs(["paper", "resnet_lstman:mlp"]) == (*(p for p in paper if p != BIG_SMALL), BIG_SMALL)
+    assert parse_pairs(["mlp:cnn", "mlp:cnn"]) == (parse_pair("mlp:cnn"),) * 2
+
+
+def test_a_list_of_pairs_that_is_unknown_is_told_with_the_nearest() -> None:
+    with pytest.raises(KdbenchError, match=r"'papr' is not of the form teacher:student.*did you mean 'paper'\?"):
+        parse_pairs(["papr"])
 
 
 def test_a_recipe_table_starts_from_another_recipe() -> None:

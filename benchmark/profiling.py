@@ -1,0 +1,128 @@
+"""What `kdbench profile` says: the costs of networks, and how much less a student costs than its teacher."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from kdbench.architectures import counts
+from kdbench.catalog import DATASETS, NETWORKS
+from kdbench.costs import costs
+from kdbench.errors import KdbenchError
+from kdbench.results.costs import HEADINGS, compression, ratio, shown
+from kdbench.results.render import csv_text, pipe_table
+from kdbench.shelf import aligned
+from kdbench.spec import Spec, pair_lists, parse_pairs
+
+Size = tuple[int, int, int]
+"""Channels, samples and classes."""
+
+SECONDS = 0.5
+"""How long each of latency and throughput is timed."""
+
+
+def window_size(text: str) -> tuple[int, int]:
+    """Read channels and samples: ``9x128``.
+
+    Raises:
+        KdbenchError: if the text has another form.
+    """
+    match = re.fullmatch(r"\s*(\d{1,4})\s*[x×]\s*(\d{1,6})\s*", text)
+    if not match or not int(match[1]) or not int(match[2]):
+        raise KdbenchError(f"window {text!r} is not of the form CHANNELSxSAMPLES, as in 9x128")
+    return int(match[1]), int(match[2])
+
+
+def size_of(dataset: Spec) -> Size:
+    """Channels, samples and classes of a dataset's windows.
+
+    Raises:
+        KdbenchError: if there is no such dataset, or only data that are not here tell.
+    """
+    about = DATASETS.get(dataset.name)(**dict(DATASETS.close(dataset).settings)).description
+    return len(about.channels), about.length, len(about.classes)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the table: a network's numbers, or why it has none, or how many times less a student costs."""
+
+    label: str
+    numbers: Mapping[str, float]
+    reason: str = ""
+    compares: bool = False
+
+    def cells(self, keys: Sequence[str]) -> list[str]:
+        if self.compares:
+            return [self.label, *(ratio(self.numbers[key]) if key in self.numbers else "" for key in keys)]
+        return [self.label, *(shown(key, self.numbers.get(key)) for key in keys)]
+
+
+def profile(names: Sequence[str], size: Size, *, form: str, seconds: float = SECONDS, layers: bool = False) -> str:
+    """Costs of networks and pairs as text.
+
+    Args:
+        names: networks, pairs and lists of pairs; every network at its defaults where there is none.
+        size: of the windows.
+        form: text, markdown or csv.
+        seconds: how long to time each of latency and throughput; 0 leaves them out.
+        layers: whether to show the work by kind of layer instead.
+
+    Raises:
+        KdbenchError: if a name is unknown, or a network that was named cannot take such windows.
+    """
+    measured: dict[str, _Line] = {}
+    lines: list[_Line] = []
+    for group in _groups(names):
+        for spec in group:
+            label = str(NETWORKS.short(spec))
+            if label not in measured:
+                measured[label] = _measure(spec, label, size, seconds, layers=layers)
+            if names and measured[label].reason:
+                raise KdbenchError(f"{label}: {measured[label].reason}")
+            lines.append(measured[label])
+        if len(group) == 2:
+            less = compression(lines[-2].numbers, lines[-1].numbers)
+            lines += [_Line("teacher / student", less, compares=True)] if less else []
+    known = dict.fromkeys([*HEADINGS, *(key for line in lines for key in line.numbers)])
+    keys = [key for key in known if any(key in line.numbers for line in lines)]
+    if form == "csv":
+        return csv_text([["network", *keys], *([line.label, *map(line.numbers.get, keys)] for line in lines)])
+    texts = [["network", *(HEADINGS.get(key, key) for key in keys)], *(line.cells(keys) for line in lines)]
+    table = pipe_table(texts, left=1) if form == "markdown" else "\n".join(aligned(texts))
+    channels, length, classes = size
+    head = f"windows of {channels} x {length}, {classes} classes"
+    if "latency_ms" in keys:
+        head += "; times are of one CPU thread, and whatever else this machine does slows them"
+    reasons = [f"{line.label}: {line.reason}" for line in lines if line.reason]
+    return "\n\n".join([head, table, *reasons])
+
+
+def _groups(names: Sequence[str]) -> list[list[Spec]]:
+    """Networks alone, and pairs of two."""
+    if not names:
+        return [[Spec(name)] for name in NETWORKS.names()]
+    groups: list[list[Spec]] = []
+    for name in names:
+        if name in pair_lists() or ":" in re.sub(r"\([^)]*\)", "", name):
+            groups += map(list, parse_pairs([name]))
+        else:
+            groups.append([Spec.parse(name)])
+    return groups
+
+
+def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool) -> _Line:
+    part = NETWORKS.close(spec)
+    channels, length, classes = size
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = NETWORKS.get(part.name)(channels, length, classes, **dict(part.settings))
+        if not layers:
+            return _Line(label, costs(network, channels, length, seconds=seconds))
+        counted = counts(network, channels, length)
+    except (ValueError, RuntimeError) as error:
+        return _Line(label, {}, reason=(str(error).splitlines() or [repr(error)])[0])
+    return _Line(label, {**counted.products, **counted.elementwise})

@@ -1,0 +1,90 @@
+"""The cost table: medians over runs, ratios to the teacher, numbers as people read them."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from kdbench.results import costs_csv, costs_report
+from kdbench.results.costs import ratio, shown, tabulate_costs
+
+
+def entries_of(make: Any) -> list[Any]:
+    def costed(row: str, seed: int, value: float | None, costs: dict[str, float], **changes: Any) -> Any:
+        return make(row, seed, value, record={"costs": costs}, **changes)
+
+    return [
+        costed("teacher", 0, 0.9, {"parameters": 3000.0, "latency_ms": 8.0, "method_parameters": 0.0}),
+        costed("student alone", 0, 0.5, {"parameters": 1000.0, "latency_ms": 1.0, "method_parameters": 0.0}),
+        costed("student alone", 1, 0.5, {"parameters": 1000.0, "latency_ms": 2.0, "method_parameters": 0.0}),
+        costed("student alone", 2, 0.5, {"parameters": 1000.0, "latency_ms": 40.0, "method_parameters": 0.0}),
+        costed("kd", 0, 0.6, {"parameters": 1000.0, "method_parameters": 70.0}),
+        make("at", 0, None),
+    ]
+
+
+def test_a_row_is_the_median_over_its_runs_and_is_compared_with_the_teacher(make_entry: Any) -> None:
+    rows = {row.label: row for row in tabulate_costs(entries_of(make_entry))}
+    assert rows["student alone"].costs["latency_ms"] == 2
+    assert rows["student alone"].ratios == {"parameters": 3, "latency_ms": 4}
+    assert rows["teacher"].ratios == {}
+    assert rows["kd"].ratios == {"parameters": 3}
+    assert rows["at"].costs == rows["at"].ratios == {}
+
+
+def test_the_report_shows_what_is_there_and_a_dash_for_what_is_not(make_entry: Any) -> None:
+    text = costs_report(entries_of(make_entry), version="1.2.3")
+    lines = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in text.splitlines() if line.startswith("|")]
+    assert lines[0] == ["method", "parameters", "multiply-adds", "activations", "file", "latency", "training adds"]
+    assert lines[3] == ["student alone", "1,000 (3×)", "–", "–", "–", "2 ms (4×)", "0"]
+    assert lines[4] == ["kd", "1,000 (3×)", "–", "–", "–", "–", "70"]
+    assert lines[5] == ["at", *["–"] * 6]
+    assert text.startswith("# kdbench: costs\n\n## uci_har, big:small\n\n| method ")
+    assert text.endswith("kdbench 1.2.3.\n")
+
+
+def test_each_pair_has_a_table_and_a_teacher_of_its_own(make_entry: Any) -> None:
+    costs = {"parameters": 100.0}
+    other = [
+        make_entry("teacher", 0, 0.9, pair="tiny:small", record={"costs": costs}),
+        make_entry("kd", 0, 0.9, pair="tiny:small", record={"costs": costs}),
+    ]
+    rows = tabulate_costs([*entries_of(make_entry), *other])
+    assert [row.ratios["parameters"] for row in rows if row.label == "kd"] == [3, 1]
+    assert costs_report([*entries_of(make_entry), *other], version="1").count("\n## ") == 2
+
+
+def test_csv_has_a_line_per_row_in_full_precision(make_entry: Any) -> None:
+    entries = [make_entry("kd", 0, 0.5, record={"costs": {"latency_ms": 0.1 + 0.2}})]
+    (line,) = csv.DictReader(io.StringIO(costs_csv(entries)))
+    assert line["latency_ms"] == "0.30000000000000004"
+    assert (line["dataset"], line["pair"], line["row"], line["role"]) == ("uci_har", "big:small", "kd", "method")
+    assert line["parameters"] == line["parameters_ratio"] == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("parameters", 2_975_622.0, "2,975,622"),
+        ("teacher_parameters", 12.0, "12"),
+        ("multiply_adds", 261_410_304.0, "261 M"),
+        ("multiply_adds", 999.0, "999"),
+        ("multiply_adds", 999_499.0, "999 k"),
+        ("multiply_adds", 999_500.0, "1 M"),
+        ("multiply_adds", 0.0, "0"),
+        ("elementwise", 1.5e15, "1.5e+03 T"),
+        ("file_size", 12.0, "12 B"),
+        ("activation_memory", 6608.0, "6.61 kB"),
+        ("latency_ms", 0.05551, "0.0555 ms"),
+        ("latency_p95_ms", 12345.0, "12,345 ms"),
+        ("throughput", 58.2, "58.2"),
+        ("latency_ms", None, "–"),
+    ],
+)
+def test_numbers_are_short(key: str, value: float | None, text: str) -> None:
+    assert shown(key, value) == text
+
+
+def test_ratios_are_short() -> None:
+    assert [ratio(value) for value in (0.5, 2.7543, 146.2, 1234.5)] == ["0.5×", "2.75×", "146×", "1,234×"]
