@@ -22,7 +22,7 @@ def listing(kind: str | None) -> str:
     """
     kinds: dict[str, Callable[[], list[list[str]]]] = {
         "methods": _methods,
-        "networks": lambda: [[name, summary(NETWORKS.get(name))] for name in NETWORKS.names()],
+        "networks": _networks,
         "datasets": lambda: [[name, summary(DATASETS.get(name))] for name in DATASETS.names()],
         "matrices": lambda: [[name, Matrix.load(name).description] for name in shipped_matrices()],
         "pairs": lambda: [[name, str(len(some.pairs)), some.description] for name, some in pair_lists().items()],
@@ -86,6 +86,11 @@ def _methods() -> list[list[str]]:
         cls = METHODS.get(name)
         rows.append([name, cls.kind, "/".join(cls.roles), year(cls), summary(cls)])
     return [["name", "kind", "teacher", "year", "what it does"], *sorted(rows, key=lambda row: (row[1], row[0]))]
+
+
+def _networks() -> list[list[str]]:
+    rows = [[name, NETWORKS.get(name).family, summary(NETWORKS.get(name))] for name in NETWORKS.names()]
+    return [["name", "family", "what it is"], *sorted(rows, key=lambda row: (row[1], row[0]))]
 
 
 def summary(cls: type) -> str:
