@@ -197,7 +197,7 @@ def _state(entries: _Runs, folds: int, metric: str, seeds: int) -> str | None:
     if recorded:
         unit = "seeds" if folds == 1 else "folds" if seeds == 1 else "runs"
         return f"{recorded} of {wanted} {unit}"
-    return "n/a: not recorded" if done else "not run"
+    return "not recorded" if done else "not run"
 
 
 def _placed(rows: Sequence[Row], metric: str) -> tuple[Row, ...]:

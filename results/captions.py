@@ -9,6 +9,7 @@ from kdbench.results.table import Entry, Table
 
 WORSE = "↓"
 STALE = "†"
+NOT_APPLICABLE = "n/a"
 
 
 def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
@@ -23,7 +24,7 @@ def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
         _runs(records.values()),
         f"kdbench {version}",
     ]
-    sentences = ["; ".join(parts), *_legend(table), *_notes(entries), *_mixtures(records.values())]
+    sentences = ["; ".join(parts), *_legend(table), *_reasons(entries), *_notes(entries), *_mixtures(records.values())]
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
@@ -85,6 +86,20 @@ def _legend(table: Table) -> list[str]:
 
 def _placed(table: Table, place: str) -> bool:
     return any(score.place == place for row in table.rows for score in row.scores)
+
+
+def _reasons(entries: Sequence[Entry]) -> list[str]:
+    """Why rows are n/a; where, if not everywhere."""
+    everywhere = {(entry.dataset, entry.pair) for entry in entries}
+    found: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+    for entry in entries:
+        if entry.status == NOT_APPLICABLE:
+            found.setdefault((entry.row, str(entry.reason)), {})[entry.dataset, entry.pair] = None
+    rows: dict[str, list[str]] = {}
+    for (row, reason), blocks in found.items():
+        on = "" if blocks.keys() == everywhere else f" on {', '.join(map(' '.join, blocks))}"
+        rows.setdefault(reason, []).append(row + on)
+    return [f"{NOT_APPLICABLE}, {'; '.join(named)}: {reason}" for reason, named in rows.items()]
 
 
 def _notes(entries: Iterable[Entry]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kdbench.results.aggregate import check_metric, scalar, tabulate
 from kdbench.results.answers import answer
-from kdbench.results.captions import STALE, WORSE, caption
+from kdbench.results.captions import NOT_APPLICABLE, STALE, WORSE, caption
 from kdbench.results.metrics import title
 from kdbench.results.table import Average, Entry, Place, Row, Score, Table
 
@@ -17,7 +17,8 @@ def markdown(table: Table, caption: str) -> str:
     """A pipe table in percent with its caption below; without a newline at the end.
 
     A cell is "mean ± std" over seeds, best bold, second underlined, marked where worse than student alone or stale; an
-    incomplete one says what is missing. The gain column is in points. Averages come with a second block.
+    incomplete one says what is missing; why one is n/a stands in the caption. The gain column is in points. Averages
+    come with a second block.
     """
     header = ["method", "kind"]
     for block in table.blocks:
@@ -112,7 +113,7 @@ def _line(table: Table, row: Row) -> list[str]:
 
 def _score(score: Score) -> str:
     if score.state or score.mean is None:
-        return str(score.state)
+        return str(score.state).partition(":")[0] if str(score.state).startswith(NOT_APPLICABLE) else str(score.state)
     text = f"{100 * score.mean:.1f}" + ("" if score.std is None else f" ± {100 * score.std:.1f}")
     marks = WORSE * score.worse_than_student + STALE * score.stale
     return _highlighted(text, score.place) + (f" {marks}" if marks else "")

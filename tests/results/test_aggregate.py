@@ -137,7 +137,7 @@ def test_what_is_missing_is_said_in_words(make_entry: Any, statuses: str, state:
 def test_a_done_run_without_the_metric_is_said_in_words(make_entry: Any) -> None:
     without = {"metrics": {"student": {"accuracy": 0.5, "agreement": None}}}
     table = tabulate([make_entry("kd", 0, 0.5, record=without)], "agreement")
-    assert table.rows[0].scores[0].state == "n/a: not recorded"
+    assert table.rows[0].scores[0].state == "not recorded"
 
 
 def test_a_score_is_stale_where_a_run_it_counts_is(make_entry: Any) -> None:

@@ -46,6 +46,18 @@ def test_a_table_reads_well_raw(make_entry: Any) -> None:
     )
 
 
+def test_a_cell_says_n_a_and_the_caption_why_and_where(make_entry: Any) -> None:
+    entries = entries_of(make_entry, {STUDENT: [0.5], "kd": [0.6]}) + entries_of(
+        make_entry, {STUDENT: [0.5], "kd": [0.6]}, dataset="hapt"
+    )
+    refused = {"status": "n/a", "reason": "there is no time axis"}
+    entries += [make_entry("at", 0, None, **refused), make_entry("at", 0, None, dataset="hapt", **refused)]
+    entries += [make_entry("nst", 0, None, **refused), make_entry("nst", 0, 0.7, dataset="hapt")]
+    text = markdown(tabulate(entries, "accuracy"), "")
+    assert [line[2] for line in cells(text)] == ["uci_har, big:small", "-" * 17 + ":", "50.0", "**60.0**", "n/a", "n/a"]
+    assert "n/a, at; nst on uci_har big:small: there is no time axis." in captioned(entries)
+
+
 def test_every_line_of_a_table_is_equally_long(make_entry: Any) -> None:
     values: Values = {STUDENT: [0.5, 0.6], "kd": [0.91, 0.922], "a method with a long name": [0.4, None]}
     lines = markdown(tabulate(entries_of(make_entry, values, stale=True), "accuracy"), "").splitlines()
