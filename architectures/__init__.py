@@ -3,8 +3,8 @@
 A file's name is the network's name in matrix files and on the command line.
 """
 
-from kdbench.architectures._base import Backbone, Outputs, Shapes, probe
-from kdbench.architectures._costs import Counts, activation_memory, counts, file_size, multiply_adds, parameters
+from kdbench.architectures._base import Backbone, Outputs, Shapes, evaluating, probe
+from kdbench.architectures._costs import Counts, counts, file_size, multiply_adds, parameters
 from kdbench.architectures._settings import Choice, Range
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "Outputs",
     "Range",
     "Shapes",
-    "activation_memory",
     "counts",
+    "evaluating",
     "file_size",
     "multiply_adds",
     "parameters",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,9 @@ class Outputs:
     Args:
         logits: (B, K).
         stages: the network's intermediate features (its taps), shallow to deep, each (B, C_i, T_i); T_i = 1 where there
-            is no time axis. Post-activation, before dropout.
+            is no time axis. Post-activation, before dropout: a residual stream is taken after the sum that ends a
+            block, and after the activation on that sum where the block has one; a recurrent layer's stage is its hidden
+            state, which the output gate has passed, and no cell state.
         embedding: (B, D), the classifier's input before dropout.
     """
 
@@ -64,27 +67,46 @@ class Backbone(nn.Module):
 
     A subclass takes ``(channels, length, classes, *, settings...)``, sets ``head``, its final classifier, and defines
     ``forward``. In evaluation mode ``outputs.logits == head(outputs.embedding)``. Raise ``ValueError`` with the reason
-    for a window size that the network cannot take.
+    for a window size that the network cannot take; that every size is at least 1 is seen to here.
     """
 
     family: ClassVar[str]  # mlp, conv, recurrent, attention, hybrid or mixer
     version: ClassVar[int] = 1  # raise it when the same settings and seed give other numbers than before
     head: nn.Linear
 
+    def __new__(cls, *sizes: object, **named: object) -> Self:
+        """Refuse a size below 1 for every network at once, before a layer makes less of it than a clear message.
+
+        Copies are made without arguments.
+        """
+        for key, value in {**dict(zip(("channels", "length", "classes"), sizes, strict=False)), **named}.items():
+            if key in ("channels", "length", "classes") and isinstance(value, int) and value < 1:
+                raise ValueError(f"{key}={value}, wanted at least 1")
+        return super().__new__(cls)
+
     def forward(self, x: Tensor) -> Outputs:
         raise NotImplementedError
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """A network in evaluation mode; afterwards each of its modules is back in the mode that it was in."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def probe(network: Backbone, channels: int, length: int) -> Shapes:
     """Read a network's sizes off one forward pass of a single zero window in evaluation mode.
 
-    Leaves the network's mode and random state as they were.
+    Leaves every module's mode and the random state as they were.
     """
-    was_training = network.training
-    network.eval()
     like = next(network.parameters())
-    with torch.no_grad():
+    with evaluating(network), torch.no_grad():
         outputs = network(torch.zeros(1, channels, length, dtype=like.dtype, device=like.device))
-    network.train(was_training)
     stages = tuple((stage.shape[1], stage.shape[2]) for stage in outputs.stages)
     return Shapes(classes=outputs.logits.shape[1], stages=stages, embedding=outputs.embedding.shape[1])

@@ -21,6 +21,19 @@ def same_conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> n
     return nn.Sequential(nn.ConstantPad1d((left, kernel - 1 - left), 0.0), conv)
 
 
+def fcn_layers(channels: int, narrow: int, wide: int) -> nn.ModuleList:
+    """The convolutions (8, 5, 3) of the FCN, each with batch normalisation: (B, channels, T) -> (B, narrow, T).
+
+    Source: Wang, Yan, Oates, "Time series classification from scratch with deep neural networks", IJCNN 2017,
+    https://arxiv.org/abs/1611.06455.
+    """
+    shapes = ((channels, narrow, 8), (narrow, wide, 5), (wide, narrow, 3))
+    return nn.ModuleList(
+        nn.Sequential(same_conv(inputs, outputs, kernel), nn.BatchNorm1d(outputs), nn.ReLU())
+        for inputs, outputs, kernel in shapes
+    )
+
+
 class ResidualBlock(nn.Module):
     """Three convolutions (8, 5, 3) with batch normalisation and a shortcut: (B, inputs, T) -> (B, outputs, T).
 
@@ -46,3 +59,14 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         summed: Tensor = self.body(x) + self.shortcut(x)  # (B, outputs, T)
         return summed.relu()
+
+
+def residual_blocks(channels: int, narrow: int, wide: int) -> nn.ModuleList:
+    """The three blocks of the ResNet: (B, channels, T) -> (B, wide, T)."""
+    return nn.ModuleList(
+        [
+            ResidualBlock(channels, narrow, project=True),
+            ResidualBlock(narrow, wide, project=True),
+            ResidualBlock(wide, wide, project=False),
+        ]
+    )

@@ -10,7 +10,8 @@ window (weights that are computed from weights) or that the logits do not depend
 kind            multiply-adds
 ==============  =======================================================================================================
 convolution     (inputs / groups) x kernel for each value of the output, padding included
-linear          product of activations with weights: inputs for each value of the output
+linear          product of activations with weights: inputs for each value of the output; bilinear: first inputs x
+                (second inputs + 1)
 attention       product of activations with activations (q k^T, a v): summed terms for each value of the output
 recurrent       any product inside nn.LSTM, nn.GRU, nn.RNN and their cells, the first step's with the zero state too
 ==============  =======================================================================================================
@@ -29,9 +30,13 @@ pooling         average: kernel for each value of the output; adaptive average, 
 softmax         2 for each value: sum, division
 gates           products inside recurrent layers that are no matrix products: 3 for each unit and step of an LSTM, 2 of
                 a GRU; their additions are the other half of a multiply-add
-arithmetic      other products and quotients, and sums and differences of two activations (residual connections): 1 for
-                each value of the result
+arithmetic      other products, quotients and powers, and sums and differences of two activations (residual
+                connections): 1 for each value of the result; a product with a sum (addcmul, lerp) 2; linear, bilinear
+                and bicubic interpolation the 2, 4 and 16 values that it weighs; norms and running sums 1, variance and
+                standard deviation 2 for each value of the input
 ==============  =======================================================================================================
+
+An operation that no rule knows counts nothing and is named in a warning.
 
 **Activation memory** is the peak, over the operations, of the float32 bytes of every activation that the operation or a
 later one still reads, and of its result; the window itself counts as long as it is read. A view needs no memory, an
@@ -57,6 +62,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from kdbench.architectures._base import evaluating
+
+_UNKNOWN = "unknown"
 PRODUCTS = ("convolution", "linear", "attention", "recurrent")
 ELEMENTWISE = ("normalisation", "pooling", "softmax", "gates", "arithmetic")
 FLOAT32 = 4  # bytes
@@ -88,21 +96,23 @@ def parameters(module: nn.Module) -> int:
 
 
 def file_size(module: nn.Module) -> int:
-    """Bytes of the saved state, parameters and buffers, with floating-point numbers in float32."""
-    state = {key: t.detach().cpu() for key, t in module.state_dict().items()}
+    """Bytes of the saved state, parameters and buffers, with floating-point numbers in float32; tied weights once."""
+    state, saved = module.state_dict(), dict[tuple[object, ...], Tensor]()
+    for t in state.values():
+        saved[_place(t)] = (t.float() if t.is_floating_point() else t).detach().cpu()
     buffer = io.BytesIO()
-    torch.save({key: t.float() if t.is_floating_point() else t for key, t in state.items()}, buffer)
+    torch.save({key: saved[_place(t)] for key, t in state.items()}, buffer)
     return buffer.tell()
+
+
+def _place(tensor: Tensor) -> tuple[object, ...]:
+    """The same for tensors that are one."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 def multiply_adds(network: nn.Module, channels: int, length: int) -> int:
     """Multiply-adds of convolutions and matrix products for one window (C, T) in evaluation mode."""
     return counts(network, channels, length).multiply_adds
-
-
-def activation_memory(network: nn.Module, channels: int, length: int) -> int:
-    """Peak of live activations for one window (C, T) in evaluation mode, bytes in float32."""
-    return counts(network, channels, length).activation_memory
 
 
 def counts(network: nn.Module, channels: int, length: int) -> Counts:
@@ -112,18 +122,16 @@ def counts(network: nn.Module, channels: int, length: int) -> Counts:
         network: returns `Outputs` or logits; a network on another device is copied to the CPU.
         channels: C.
         length: T, samples.
+
+    Warns:
+        UserWarning: names the operations that no rule knows.
     """
     like = next(network.parameters())
     if like.device.type != "cpu":
         network = copy.deepcopy(network).cpu()
     window = torch.zeros(1, channels, length, dtype=like.dtype)
-    was_training = network.training
-    network.eval()
-    try:
-        with torch.no_grad(), _unfused(), _Watch(network, window) as watch:
-            outputs = network(window)
-    finally:
-        network.train(was_training)
+    with evaluating(network), torch.no_grad(), _unfused(), _Watch(network, window) as watch:
+        outputs = network(window)
     return watch.counts(getattr(outputs, "logits", outputs))
 
 
@@ -146,6 +154,7 @@ def _unfused() -> Iterator[None]:
 class _Operation:
     """An operation that depends on the window; activations are known by the address of their memory."""
 
+    name: str
     kind: str
     work: int
     reads: frozenset[int]
@@ -202,6 +211,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kind, work = self._work(name, args, operands, live, results[0])
         self.operations.append(
             _Operation(
+                name,
                 kind,
                 work,
                 reads=frozenset(taken & self.bytes.keys()),
@@ -221,7 +231,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _work(
         self, name: str, args: tuple[Any, ...], operands: list[Tensor], live: list[bool], result: Tensor
     ) -> tuple[str, int]:
-        """Kind and amount of an operation's work; free where no rule knows it."""
+        """Kind and amount of an operation's work."""
         if name in _FACTORS:
             left, right = _FACTORS[name]
             both = all(_address(args[i]) in self.bytes for i in (left, right))
@@ -230,6 +240,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name == "convolution":
             given, weight, transposed = args[0], args[1], args[6]
             return "convolution", (given if transposed else result).numel() * math.prod(weight.shape[1:])
+        if name == "_trilinear":  # inside nn.Bilinear
+            _, first, second = args[1].shape
+            return "linear", result.numel() * first * (second + 1)
         if self.recurrent:
             return "gates", result.numel() if name == "mul" else 0
         if "_norm" in name and name.startswith(("native", "_native", "_batch", "cudnn")):
@@ -242,9 +255,13 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return "pooling", args[0].numel()
         if name in ("_softmax", "_safe_softmax", "_log_softmax"):
             return "softmax", 2 * result.numel()
-        if name in ("mul", "div") or (name in ("add", "sub", "rsub") and sum(live) == 2):
-            return "arithmetic", result.numel()
-        return "arithmetic", 0
+        if name in ("add", "sub", "rsub"):
+            return "arithmetic", result.numel() if sum(live) == 2 else 0
+        if name in _EACH_RESULT:
+            return "arithmetic", _EACH_RESULT[name] * result.numel()
+        if name in _EACH_INPUT:
+            return "arithmetic", _EACH_INPUT[name] * args[0].numel()
+        return "arithmetic" if name in _FREE else _UNKNOWN, 0
 
     def counts(self, logits: Tensor) -> Counts:
         """What the logits depend on, added up."""
@@ -254,6 +271,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 needed |= operation.reads
                 operations.append(operation)
         operations.reverse()
+        unknown = sorted({operation.name for operation in operations if operation.kind == _UNKNOWN})
+        if unknown:
+            warnings.warn(f"no rule counts {', '.join(unknown)}: their work is left out", stacklevel=3)
         last = {address: i for i, operation in enumerate(operations) for address in operation.reads}
         last[_address(logits)] = len(operations)
         live, peak = {self.window}, self.bytes[self.window]
@@ -281,6 +301,44 @@ _FACTORS = {
     "addmv": (1, 2),
 }
 """Which arguments of a matrix product are multiplied."""
+
+_EACH_RESULT = {
+    **dict.fromkeys(("mul", "div", "square", "pow", "reciprocal"), 1),
+    **dict.fromkeys(("addcmul", "addcdiv", "lerp", "upsample_linear1d"), 2),
+    "upsample_bilinear2d": 4,
+    "upsample_bicubic2d": 16,
+}
+"""Arithmetic operations for each value of the result."""
+
+_EACH_INPUT = {
+    **dict.fromkeys(("linalg_vector_norm", "norm", "prod", "cumsum", "cumprod", "logsumexp"), 1),
+    **dict.fromkeys(("var", "std", "var_mean", "std_mean"), 2),
+}
+"""Arithmetic operations for each value of the input."""
+
+_FREE = frozenset(
+    word
+    for words in (
+        # functions of one value
+        "relu relu6 leaky_relu _prelu_kernel elu celu selu gelu silu mish softplus log_sigmoid_forward hardtanh "
+        "hardsigmoid hardswish hardshrink softshrink threshold sigmoid tanh erf exp exp2 expm1 log log2 log10 "
+        "log1p sqrt rsqrt sin cos tan atan abs neg sgn sign round floor ceil trunc glu",
+        # comparisons and choices
+        "clamp clamp_min clamp_max maximum minimum fmax fmin max min amax amin aminmax argmax argmin eq ne lt le "
+        "gt ge where masked_fill logical_and logical_or logical_not logical_xor bitwise_and bitwise_or "
+        "bitwise_not isnan isinf isfinite any all topk sort argsort max_pool2d_with_indices "
+        "max_pool3d_with_indices adaptive_max_pool2d adaptive_max_pool3d",
+        # copies
+        "clone copy _to_copy cat stack repeat roll flip rot90 tril triu index index_select index_put gather "
+        "scatter masked_select take embedding slice_scatter select_scatter constant_pad_nd reflection_pad1d "
+        "reflection_pad2d replication_pad1d replication_pad2d upsample_nearest1d upsample_nearest2d pixel_shuffle "
+        "_unsafe_view _reshape_copy im2col",
+        # new tensors of an activation's size
+        "fill zero new_zeros new_ones new_full new_empty zeros_like ones_like full_like empty_like",
+    )
+    for word in words.split()
+)
+"""Operations that count nothing."""
 
 
 def _address(tensor: Tensor) -> int:

@@ -49,7 +49,7 @@ class CNN(Backbone):
         self, channels: int, length: int, classes: int, *, width: Annotated[float, Range(0.02, 4.0)] = 1.0
     ) -> None:
         if length < 4:
-            raise ValueError(f"cnn: a window of {length} samples cannot be halved twice, 4 are needed")
+            raise ValueError(f"a window of {length} samples cannot be halved twice, 4 are needed")
         super().__init__()
         filters, units = scaled(8, width), scaled(732, width)
         self.convs = nn.ModuleList([same_conv(channels, filters, 5), same_conv(filters, filters, 5)])

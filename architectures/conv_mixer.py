@@ -10,8 +10,8 @@ from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import scaled
 from kdbench.architectures._settings import Range
 
-DEPTH = 8
-KERNEL = 9
+_DEPTH = 8
+_KERNEL = 9
 
 
 class _Mixer(nn.Module):
@@ -19,7 +19,7 @@ class _Mixer(nn.Module):
 
     def __init__(self, units: int) -> None:
         super().__init__()
-        along_time = nn.Conv1d(units, units, KERNEL, padding=KERNEL // 2, groups=units)
+        along_time = nn.Conv1d(units, units, _KERNEL, padding=_KERNEL // 2, groups=units)
         self.time = nn.Sequential(along_time, nn.GELU(), nn.BatchNorm1d(units))
         self.channels = nn.Sequential(nn.Conv1d(units, units, 1), nn.GELU(), nn.BatchNorm1d(units))
 
@@ -69,12 +69,12 @@ class ConvMixer(Backbone):
         patch: Annotated[int, Range(1, 32)] = 4,
     ) -> None:
         if length < patch:
-            raise ValueError(f"conv_mixer: a window of {length} samples holds no patch of {patch}")
+            raise ValueError(f"a window of {length} samples holds no patch of {patch}")
         super().__init__()
         units = scaled(256, width)
         embed = nn.Conv1d(channels, units, patch, stride=patch)
         self.patches = nn.Sequential(embed, nn.GELU(), nn.BatchNorm1d(units))
-        self.layers = nn.ModuleList(_Mixer(units) for _ in range(DEPTH))
+        self.layers = nn.ModuleList(_Mixer(units) for _ in range(_DEPTH))
         self.head = nn.Linear(units, classes)
 
     def forward(self, x: Tensor) -> Outputs:

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import same_conv, scaled
+from kdbench.architectures._blocks import fcn_layers, scaled
 from kdbench.architectures._settings import Range
 
 
@@ -34,7 +34,8 @@ class FCN(Backbone):
         classes: K.
         width: scale of every layer's channels.
 
-    Deviations: initialisation is torch's.
+    Deviations: initialisation is torch's; batch normalisation has torch's epsilon of 1e-5 and momentum of 0.1, where
+    the source's public code has Keras's 1e-3 and 0.99 (0.01 as torch puts it).
     """
 
     family = "conv"
@@ -44,11 +45,7 @@ class FCN(Backbone):
     ) -> None:
         super().__init__()
         narrow, wide = scaled(128, width), scaled(256, width)
-        shapes = [(channels, narrow, 8), (narrow, wide, 5), (wide, narrow, 3)]
-        self.layers = nn.ModuleList(
-            nn.Sequential(same_conv(inputs, outputs, kernel), nn.BatchNorm1d(outputs), nn.ReLU())
-            for inputs, outputs, kernel in shapes
-        )
+        self.layers = fcn_layers(channels, narrow, wide)
         self.head = nn.Linear(narrow, classes)
 
     def forward(self, x: Tensor) -> Outputs:

@@ -54,5 +54,6 @@ class GRU(Backbone):
 
     def forward(self, x: Tensor) -> Outputs:
         steps, _ = self.first(x.transpose(1, 2))  # (B, T, units)
-        last = self.second(self.dropout(steps))[0][:, -1]  # (B, units)
+        _, states = self.second(self.dropout(steps))
+        last = states[0]  # (B, units)
         return Outputs(self.head(self.dropout(last)), (steps.transpose(1, 2), last[:, :, None]), last)

@@ -11,7 +11,7 @@ from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import same_conv, scaled
 from kdbench.architectures._settings import Range
 
-KERNELS = (40, 20, 10)
+_KERNELS = (40, 20, 10)
 
 
 class _Inception(nn.Module):
@@ -24,7 +24,7 @@ class _Inception(nn.Module):
         super().__init__()
         self.bottleneck = nn.Conv1d(inputs, filters, 1, bias=False) if inputs > 1 else nn.Identity()
         narrow = filters if inputs > 1 else inputs
-        self.convs = nn.ModuleList(same_conv(narrow, filters, kernel, bias=False) for kernel in KERNELS)
+        self.convs = nn.ModuleList(same_conv(narrow, filters, kernel, bias=False) for kernel in _KERNELS)
         self.pooled = nn.Sequential(nn.MaxPool1d(3, stride=1, padding=1), nn.Conv1d(inputs, filters, 1, bias=False))
         self.norm = nn.BatchNorm1d(4 * filters)
 
@@ -76,7 +76,9 @@ class InceptionTime(Backbone):
         classes: K.
         width: scale of the filters of every branch and bottleneck.
 
-    Deviations: one network rather than the source's ensemble of five; initialisation is torch's.
+    Deviations: one network rather than the source's ensemble of five; initialisation is torch's; batch normalisation
+    has torch's epsilon of 1e-5 and momentum of 0.1, where the source's public code has Keras's 1e-3 and 0.99 (0.01 as
+    torch puts it).
     """
 
     family = "conv"

@@ -51,6 +51,7 @@ class LSTM(Backbone):
         self.head = nn.Linear(units, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        last = self.lstm(x.transpose(1, 2))[0][:, -1]  # (B, units)
+        _, (states, _) = self.lstm(x.transpose(1, 2))
+        last = states[0]  # (B, units)
         embedding = self.dense(last).relu()  # (B, units)
         return Outputs(self.head(embedding), (last[:, :, None], embedding[:, :, None]), embedding)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import same_conv, scaled
+from kdbench.architectures._blocks import fcn_layers, scaled
 from kdbench.architectures._settings import Range
 
 
@@ -43,7 +43,8 @@ class LSTMFCN(Backbone):
         width: scale of filters and cells.
 
     Deviations: one number of cells for every dataset; torch's initialisation of the LSTM (the convolutions have the
-    source's, He uniform).
+    source's, He uniform); batch normalisation has torch's epsilon of 1e-5 and momentum of 0.1, where the source's
+    public code has Keras's 1e-3 and 0.99 (0.01 as torch puts it).
     """
 
     family = "hybrid"
@@ -59,10 +60,7 @@ class LSTMFCN(Backbone):
     ) -> None:
         super().__init__()
         narrow, wide, units = scaled(128, width), scaled(256, width), scaled(cells, width)
-        self.convolutions = nn.ModuleList(
-            nn.Sequential(same_conv(inputs, outputs, kernel), nn.BatchNorm1d(outputs), nn.ReLU())
-            for inputs, outputs, kernel in ((channels, narrow, 8), (narrow, wide, 5), (wide, narrow, 3))
-        )
+        self.convolutions = fcn_layers(channels, narrow, wide)
         for module in self.convolutions.modules():
             if isinstance(module, nn.Conv1d):
                 nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
@@ -77,6 +75,7 @@ class LSTMFCN(Backbone):
             z = convolution(z)
             maps.append(z)  # (B, narrow or wide, T)
         mean = z.mean(dim=2)  # (B, narrow)
-        last = self.lstm(x)[0][:, -1]  # (B, units)
+        _, (states, _) = self.lstm(x)
+        last = states[0]  # (B, units)
         logits = self.head(torch.cat([self.dropout(last), mean], dim=1))
         return Outputs(logits, (*maps, last[:, :, None]), torch.cat([last, mean], dim=1))

@@ -26,13 +26,15 @@ class MLP(Backbone):
     head    dropout 0.3, linear                          (K)
     ======  ===========================================  ==============
 
+    With 500 units: 1,080,506 parameters and 1.08 M multiply-adds for 9 x 128 and 6 classes.
+
     Args:
         channels: C.
         length: T, samples.
         classes: K.
         hidden: units of each layer; 500 in the source, 128 and 64 for smaller devices.
 
-    Deviations: none known.
+    Deviations: none known from the layers; initialisation is torch's.
     """
 
     family = "mlp"

@@ -11,7 +11,7 @@ from kdbench.architectures._blocks import scaled
 from kdbench.architectures._settings import Range
 
 # Channels of the separable blocks; the first block of every stage but the first halves the length.
-STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024, 1024))
+_STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024, 1024))
 
 
 def _conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -65,7 +65,7 @@ class MobileNet(Backbone):
         inputs = scaled(32, width)
         self.stem = _conv(channels, inputs, 3, stride=2)
         self.stages = nn.ModuleList()
-        for depth, stage in enumerate(STAGES):
+        for depth, stage in enumerate(_STAGES):
             blocks = nn.Sequential()
             for i, outputs in enumerate(scaled(count, width) for count in stage):
                 blocks.append(_separable(inputs, outputs, stride=2 if depth and i == 0 else 1))

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import ResidualBlock, scaled
+from kdbench.architectures._blocks import residual_blocks, scaled
 from kdbench.architectures._settings import Range
 
 
@@ -35,7 +35,8 @@ class ResNet(Backbone):
         classes: K.
         width: scale of every layer's channels.
 
-    Deviations: initialisation is torch's.
+    Deviations: initialisation is torch's; batch normalisation has torch's epsilon of 1e-5 and momentum of 0.1, where
+    the source's public code has Keras's 1e-3 and 0.99 (0.01 as torch puts it).
     """
 
     family = "conv"
@@ -45,13 +46,7 @@ class ResNet(Backbone):
     ) -> None:
         super().__init__()
         narrow, wide = scaled(128, width), scaled(256, width)
-        self.blocks = nn.ModuleList(
-            [
-                ResidualBlock(channels, narrow, project=True),
-                ResidualBlock(narrow, wide, project=True),
-                ResidualBlock(wide, wide, project=False),
-            ]
-        )
+        self.blocks = residual_blocks(channels, narrow, wide)
         self.head = nn.Linear(wide, classes)
 
     def forward(self, x: Tensor) -> Outputs:

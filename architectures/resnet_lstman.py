@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import ResidualBlock, scaled
+from kdbench.architectures._blocks import residual_blocks, scaled
 from kdbench.architectures._settings import Choice, Range
 
 
@@ -32,7 +32,7 @@ class _LSTMaN(nn.Module):
                 nn.init.constant_(lstm.get_parameter(name).data[units : 2 * units], start)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (lstm(x)[0][:, -1] for lstm in (self.query, self.key, self.value))  # (B, units) each
+        q, k, v = (lstm(x)[1][0][0] for lstm in (self.query, self.key, self.value))  # last hidden states, (B, units)
         attention = torch.softmax(q[:, :, None] * k[:, None, :], dim=-1)  # (B, units, units)
         attended = torch.bmm(attention, v[:, :, None])[:, :, 0]  # (B, units)
         shortcut: Tensor = self.shortcut(x.flatten(1)).relu()
@@ -83,13 +83,7 @@ class ResNetLSTMaN(Backbone):
     ) -> None:
         super().__init__()
         narrow, wide, units = scaled(128, width), scaled(256, width), scaled(128, width)
-        self.blocks = nn.ModuleList(
-            [
-                ResidualBlock(channels, narrow, project=True),
-                ResidualBlock(narrow, wide, project=True),
-                ResidualBlock(wide, wide, project=False),
-            ]
-        )
+        self.blocks = residual_blocks(channels, narrow, wide)
         self.over_time = lstm_axis == "time"
         steps, step_width = (length, channels) if self.over_time else (channels, length)
         self.attend_input = _LSTMaN(steps, step_width, units)

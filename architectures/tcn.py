@@ -11,15 +11,15 @@ from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import scaled
 from kdbench.architectures._settings import Range
 
-KERNEL = 7
-DROPOUT = 0.05
+_KERNEL = 7
+_DROPOUT = 0.05
 
 
 def _causal_conv(inputs: int, outputs: int, dilation: int) -> nn.Sequential:
-    """Weight-normalised convolution whose output at t reads t, t - dilation, ..., t - (KERNEL - 1) dilation."""
-    pad = nn.ConstantPad1d(((KERNEL - 1) * dilation, 0), 0.0)
-    conv = weight_norm(nn.Conv1d(inputs, outputs, KERNEL, dilation=dilation))
-    return nn.Sequential(pad, conv, nn.ReLU(), nn.Dropout(DROPOUT))
+    """Weight-normalised convolution whose output at t reads t, t - dilation, ..., t - (_KERNEL - 1) dilation."""
+    pad = nn.ConstantPad1d(((_KERNEL - 1) * dilation, 0), 0.0)
+    conv = weight_norm(nn.Conv1d(inputs, outputs, _KERNEL, dilation=dilation))
+    return nn.Sequential(pad, conv, nn.ReLU(), nn.Dropout(_DROPOUT))
 
 
 class _TemporalBlock(nn.Module):

@@ -51,7 +51,11 @@ class TinyHAR(Backbone):
         ValueError: if the window is shorter than the convolutions need.
 
     Deviations: strides are the public code's (the paper's text has 2 in every layer, which leaves nothing of 32
-    samples); the encoder is torch's pre-norm layer, whose head is as wide as the filters and has biases.
+    samples). The interaction is not the public code's, which has two and chooses by an option: an encoder layer of 4
+    heads of 16 (64 wide inside, query, key and value without biases), or, by default, one unscaled head whose result
+    enters by a learnt factor that starts at 0. Here it is torch's pre-norm encoder layer of 1 head as wide as the
+    filters, with biases: fewer parameters than the former, and a feed-forward layer that the latter lacks. Numbers
+    published for TinyHAR are of those variants and not of this one.
     """
 
     family = "hybrid"

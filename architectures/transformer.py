@@ -40,7 +40,7 @@ class Transformer(Backbone):
     head         LN, mean over time = embedding; dropout 0.1, linear             (64), (K)
     ===========  ==============================================================  =========  =======
 
-    N = T / 4 patches; zeros fill up the last one.
+    N = ceil(T / patch) patches, T / 4 rounded up by default; zeros fill up the last one.
 
     At width 1: 216,198 parameters and 7.55 M multiply-adds for 9 x 128 and 6 classes.
 

@@ -169,7 +169,9 @@ class Catalog(Generic[T]):
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
         try:
             found.loader.exec_module(module)
-        except Exception as error:  # somebody's new file
+        except SyntaxError as error:
+            raise KdbenchError(f"{error.filename or path}:{error.lineno}: {error.msg}") from error
+        except (Exception, SystemExit) as error:  # somebody's new file
             raise KdbenchError(f"{path} cannot be imported: {error!r}") from error
         return self._only(module)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from kdbench.cells import Runtime
@@ -196,6 +197,8 @@ def status(**chosen: Any) -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def table(form: str, metrics: tuple[str, ...], costs: bool, output: Path | None, **chosen: Any) -> None:
     """Print the table of what has been run. Without options: of the matrix run last."""
+    if costs and click.get_current_context().get_parameter_source("metrics") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--costs shows what networks cost and no metrics; give one or the other")
     session = _session(chosen, last=True)
     _write(session.cost_table(form) if costs else session.table(form, metrics), output)
 
@@ -218,7 +221,7 @@ def plot(metric: str, output: Path, **chosen: Any) -> None:
 @main.command()
 @click.argument("names", nargs=-1, metavar="[MODEL|PAIR]...")
 @click.option("--window", metavar="CxT", help="Channels and samples of a window.  [default: 9x128, as UCI HAR]")
-@click.option("--classes", type=click.IntRange(2), help="Number of classes.  [default: 6]")
+@click.option("--classes", type=click.IntRange(2, 10**12), help="Number of classes.  [default: 6]")
 @click.option("-d", "--dataset", metavar="NAME", help="Take both from a dataset.")
 @click.option("--layers", is_flag=True, help="Show the work by kind of layer instead.")
 @click.option("--no-latency", is_flag=True, help="Count only, time nothing.")

@@ -30,6 +30,7 @@ def nearest(what: str, name: str, known: Iterable[str]) -> str:
     "no 'uci_hr' in datasets (did you mean 'uci_har'?); known: synthetic, uci_har"
     """
     names = sorted(known)
-    near = get_close_matches(name, names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    alike = {other.lower(): other for other in names}
+    near = get_close_matches(name.lower(), alike, n=1)
+    hint = f" (did you mean {alike[near[0]]!r}?)" if near else ""
     return f"no {name!r} in {what}{hint}; known: {', '.join(names)}"

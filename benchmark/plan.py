@@ -161,7 +161,7 @@ def _expand_block(
         try:
             shapes[side] = network_shapes(part, data)
         except (ValueError, RuntimeError) as error:
-            impossible[side] = f"{part.name}: {error}"
+            impossible[side] = f"{part.name}: {(str(error).splitlines() or [repr(error)])[0]}"
     alone = Cell(
         dataset=DATASETS.close(dataset),
         data=data.digest,

@@ -11,7 +11,7 @@ import torch
 from kdbench.architectures import counts
 from kdbench.catalog import DATASETS, NETWORKS
 from kdbench.costs import costs
-from kdbench.errors import KdbenchError
+from kdbench.errors import KdbenchError, nearest
 from kdbench.results.costs import HEADINGS, compression, ratio, shown
 from kdbench.results.render import csv_text, pipe_table
 from kdbench.shelf import aligned
@@ -25,12 +25,12 @@ SECONDS = 0.5
 
 
 def window_size(text: str) -> tuple[int, int]:
-    """Read channels and samples: ``9x128``.
+    """Read channels and samples: ``9x128``, ``9X128`` or ``9×128``.
 
     Raises:
         KdbenchError: if the text has another form.
     """
-    match = re.fullmatch(r"\s*(\d{1,4})\s*[x×]\s*(\d{1,6})\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,4})\s*[xX×]\s*([0-9]{1,6})\s*", text)
     if not match or not int(match[1]) or not int(match[2]):
         raise KdbenchError(f"window {text!r} is not of the form CHANNELSxSAMPLES, as in 9x128")
     return int(match[1]), int(match[2])
@@ -74,19 +74,19 @@ def profile(names: Sequence[str], size: Size, *, form: str, seconds: float = SEC
     Raises:
         KdbenchError: if a name is unknown, or a network that was named cannot take such windows.
     """
-    measured: dict[str, _Line] = {}
-    lines: list[_Line] = []
+    found: dict[str, _Line] = {}  # by label: each network and each comparison stands once
     for group in _groups(names):
-        for spec in group:
-            label = str(NETWORKS.short(spec))
-            if label not in measured:
-                measured[label] = _measure(spec, label, size, seconds, layers=layers)
-            if names and measured[label].reason:
-                raise KdbenchError(f"{label}: {measured[label].reason}")
-            lines.append(measured[label])
-        if len(group) == 2:
-            less = compression(lines[-2].numbers, lines[-1].numbers)
-            lines += [_Line("teacher / student", less, compares=True)] if less else []
+        labels = [str(NETWORKS.short(spec)) for spec in group]
+        for spec, label in zip(group, labels, strict=True):
+            if label not in found:
+                found[label] = _measure(spec, label, size, seconds, layers=layers)
+            if names and found[label].reason:
+                raise KdbenchError(f"{label}: {found[label].reason}")
+        if len(labels) == 2:
+            less = compression(*(found[label].numbers for label in labels))
+            pair = " / ".join(labels)
+            found |= {pair: _Line(pair, less, compares=True)} if less else {}
+    lines = list(found.values())
     known = dict.fromkeys([*HEADINGS, *(key for line in lines for key in line.numbers)])
     keys = [key for key in known if any(key in line.numbers for line in lines)]
     if form == "csv":
@@ -110,7 +110,12 @@ def _groups(names: Sequence[str]) -> list[list[Spec]]:
         if name in pair_lists() or ":" in re.sub(r"\([^)]*\)", "", name):
             groups += map(list, parse_pairs([name]))
         else:
-            groups.append([Spec.parse(name)])
+            spec = Spec.parse(name)
+            if spec.name not in NETWORKS.names():
+                raise KdbenchError(
+                    nearest("networks and lists of pairs", spec.name, [*NETWORKS.names(), *pair_lists()])
+                )
+            groups.append([spec])
     return groups
 
 
@@ -123,6 +128,9 @@ def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool
         if not layers:
             return _Line(label, costs(network, channels, length, seconds=seconds))
         counted = counts(network, channels, length)
-    except (ValueError, RuntimeError) as error:
-        return _Line(label, {}, reason=(str(error).splitlines() or [repr(error)])[0])
+    except (ValueError, RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        if not isinstance(error, ValueError) and re.search(r"memory|overflow", reason, re.IGNORECASE):
+            reason = f"too large for this machine's memory with {channels} x {length} and {classes} classes"
+        return _Line(label, {}, reason=reason)
     return _Line(label, {**counted.products, **counted.elementwise})

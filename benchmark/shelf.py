@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
+from pathlib import Path
+from typing import Any
 
 from kdbench.architectures import Choice
-from kdbench.catalog import DATASETS, METHODS, NETWORKS, Setting
+from kdbench.catalog import DATASETS, METHODS, NETWORKS, Setting, settings_of
 from kdbench.data import PROTOCOLS
 from kdbench.errors import KdbenchError, nearest
+from kdbench.methods import Method
 from kdbench.spec import RECIPES, Matrix, pair_lists, shipped_matrices, show_value
 
 
@@ -43,24 +46,17 @@ def listing(kind: str | None) -> str:
 def page(name: str) -> str:
     """Everything about a method, network, dataset, matrix, list of pairs, recipe or protocol of that name.
 
+    Or about the method that a ``.py`` file defines.
+
     Raises:
         KdbenchError: if there is none.
     """
+    if name.endswith(".py"):
+        return _class_page(Path(name).stem, "method", METHODS.read(Path(name)))
     parts = []
     for kind, catalog in (("method", METHODS), ("network", NETWORKS), ("dataset", DATASETS)):
         if name in catalog.names():
-            cls = catalog.get(name)
-            lines = [f"{name} ({kind})", "", inspect.getdoc(cls) or ""]
-            if kind == "method":
-                method = METHODS.get(name)
-                lines += ["", f"kind: {method.kind}; roles of the teacher: {', '.join(method.roles)}"]
-                checked = ", ".join(method.checked_against) or "none"
-                lines.append(f"checked against reference numbers of independent public code: {checked}")
-                lines += [f"note: {method.note}"] if method.note else []
-                lines += [f"preset {preset}: {dict(settings)}" for preset, settings in method.presets.items()]
-            rows = [_setting(setting) for setting in catalog.schema(name).values()]
-            lines += ["", "settings:" if rows else "settings: none", *("  " + line for line in aligned(rows))]
-            parts.append("\n".join(lines))
+            parts.append(_class_page(name, kind, catalog.get(name)))
     if name in shipped_matrices():
         matrix = Matrix.load(name)
         rows = [[key, ", ".join(value) if isinstance(value, list) else str(value)] for key, value in _outline(matrix)]
@@ -76,8 +72,29 @@ def page(name: str) -> str:
     if not parts:
         names = [*METHODS.names(), *NETWORKS.names(), *DATASETS.names()]
         names += [*shipped_matrices(), *pair_lists(), *RECIPES, *PROTOCOLS]
+        bare = name.partition("(")[0].strip()
+        if bare != name and bare in names:
+            raise KdbenchError(f"{name!r} has settings; `kdbench show {bare}` shows which it takes")
         raise KdbenchError(nearest("anything that kdbench knows", name, dict.fromkeys(names)))
     return "\n\n\n".join(parts)
+
+
+def _class_page(name: str, kind: str, cls: type) -> str:
+    lines = [f"{name} ({kind})", "", inspect.getdoc(cls) or ""]
+    if issubclass(cls, Method):
+        lines += ["", f"kind: {cls.kind}; roles of the teacher: {', '.join(cls.roles)}"]
+        checked = ", ".join(cls.checked_against) or "none"
+        lines.append(f"checked against reference numbers of independent public code: {checked}")
+        lines += [f"note: {cls.note}"] if cls.note else []
+        lines += [f"preset {preset}: {chosen(settings) or 'the defaults'}" for preset, settings in cls.presets.items()]
+    rows = [_setting(setting) for setting in settings_of(cls).values()]
+    lines += ["", "settings:" if rows else "settings: none", *("  " + line for line in aligned(rows))]
+    return "\n".join(lines)
+
+
+def chosen(settings: Mapping[str, Any]) -> str:
+    """Settings as they are written in a matrix."""
+    return ", ".join(f"{key}={show_value(value)}" for key, value in settings.items())
 
 
 def _methods() -> list[list[str]]:
@@ -122,7 +139,7 @@ def search_values(setting: Setting) -> str:
 def _setting(setting: Setting) -> list[str]:
     search = search_values(setting)
     shown = [setting.name, setting.type.__name__, show_value(setting.default), legal_values(setting)]
-    return [*shown, f"search {search}" if search else ""]
+    return [*shown, f"search {search}" if search else "not searched"]
 
 
 def _outline(matrix: Matrix) -> list[tuple[str, object]]:

@@ -368,18 +368,21 @@ def pair_lists() -> Mapping[str, PairList]:
 def parse_pairs(texts: Sequence[str]) -> tuple[tuple[Spec, Spec], ...]:
     """Read pairs and names of lists of pairs.
 
-    A list brings the pairs that are not there by themselves or by another list; a pair written twice stays twice.
+    A list brings the pairs that are not there by themselves or by another list; a pair written twice stays twice. Pairs
+    are the same here if they are written the same: ``fcn(width=1.0):mlp`` is not taken for the ``fcn:mlp`` of a list,
+    and a plan, which knows the defaults, refuses the two.
 
     Raises:
         KdbenchError: if a text is neither a pair nor a known list's name.
     """
-    written = [parse_pair(text) for text in texts if text not in pair_lists()]
+    lists = pair_lists()
+    written = {text: parse_pair(text) for text in texts if text not in lists}
     found: list[tuple[Spec, Spec]] = []
     for text in texts:
-        if text in pair_lists():
-            found += [pair for pair in pair_lists()[text].pairs if pair not in found and pair not in written]
+        if text in lists:
+            found += [pair for pair in lists[text].pairs if pair not in found and pair not in written.values()]
         else:
-            found.append(parse_pair(text))
+            found.append(written[text])
     return tuple(found)
 
 

@@ -14,12 +14,11 @@ from typing import Any
 
 from kdbench.architectures import Backbone
 from kdbench.catalog import METHODS, NETWORKS, Catalog, Setting
-from kdbench.methods import Method
-from kdbench.shelf import legal_values, search_values, summary, year
+from kdbench.methods import KINDS, Method
+from kdbench.shelf import chosen, legal_values, search_values, summary, year
 from kdbench.spec import show_value
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = ("reference", "logit", "feature", "relation", "contrastive", "mutual", "self", "ours")
 MADE = "Made by `python docs/generate.py` from"
 
 
@@ -86,10 +85,7 @@ def method_page(name: str) -> str:
     if cls.note:
         facts.append(["note", cls.note])
     parts = [*head(name, doc), table(["", ""], facts), *doc.body]
-    presets = [
-        [f"`{preset}`", ", ".join(f"{key}={show_value(value)}" for key, value in settings.items()) or "the defaults"]
-        for preset, settings in cls.presets.items()
-    ]
+    presets = [[f"`{preset}`", chosen(settings) or "the defaults"] for preset, settings in cls.presets.items()]
     parts += settings_table(METHODS.schema(name), doc)
     if presets:
         parts += ["## Presets", f"Used as `{name}(preset=...)`.", table(["preset", "settings"], presets)]
@@ -122,7 +118,7 @@ def settings_table(schema: Mapping[str, Setting], doc: Docstring) -> list[str]:
             f"`{s.name}`",
             f"`{show_value(s.default)}`",
             legal_values(s) or {bool: "true, false"}.get(s.type, ""),
-            search_values(s),
+            search_values(s) or "no",
             doc.arguments.get(s.name, ""),
         ]
         for s in schema.values()

@@ -4,6 +4,32 @@ A file's name is the method's name in matrix files and on the command line. A me
 entry-point group ``kdbench.methods``.
 """
 
-from kdbench.methods._base import Batch, Losses, Method, Nets, NotApplicable, ParameterGroup, Role, Setup
+from kdbench.methods._base import (
+    KINDS,
+    Batch,
+    Losses,
+    Method,
+    Nets,
+    Network,
+    NotApplicable,
+    ParameterGroup,
+    Role,
+    Setup,
+)
+from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence
 
-__all__ = ["Batch", "Losses", "Method", "Nets", "NotApplicable", "ParameterGroup", "Role", "Setup"]
+__all__ = [
+    "KINDS",
+    "Batch",
+    "Losses",
+    "Method",
+    "Nets",
+    "Network",
+    "NotApplicable",
+    "ParameterGroup",
+    "Role",
+    "Setup",
+    "at_least_float32",
+    "cross_entropy",
+    "soft_divergence",
+]

@@ -17,6 +17,9 @@ Role = Literal["frozen", "peer", "tuned", "absent"]
 and keeps learning; ``absent``: there is none.
 """
 
+KINDS = ("reference", "logit", "feature", "relation", "contrastive", "mutual", "self", "ours")
+"""What methods may be of, in the order in which lists and tables have them."""
+
 Losses = dict[str, Tensor]
 """Scalar losses by name; the loop minimises their sum."""
 
@@ -119,7 +122,7 @@ class Method(nn.Module):
     Most methods define ``__init__`` and ``losses`` alone.
     """
 
-    kind: ClassVar[str]  # logit, feature, relation, contrastive, mutual, self or reference: where its row stands
+    kind: ClassVar[str]  # one of KINDS: where its row stands
     roles: ClassVar[tuple[Role, ...]] = ("frozen",)  # what the teacher may be; the first is the default
     version: ClassVar[int] = 1  # raise it when the same settings and seed give other numbers than before
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings, used as name(preset=...)

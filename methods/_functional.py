@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -10,6 +12,22 @@ from torch import Tensor
 def at_least_float32(x: Tensor) -> Tensor:
     """The tensor in float32, or as it is if it is finer."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def ramp(epoch: int, epochs: int, share: float) -> float:
+    """How far a schedule is that grows in equal steps over a share of the epochs: above 0 in the first, then 1.
+
+    Args:
+        epoch: counted from 0.
+        epochs: of the run.
+        share: of them, 0 (no growth) to 1.
+    """
+    return min(1.0, (epoch + 1) / (share * epochs)) if share else 1.0
+
+
+def total(losses: Sequence[Tensor]) -> Tensor:
+    """Sum of at least one loss, in their order."""
+    return sum(losses[1:], start=losses[0])
 
 
 def unit(x: Tensor) -> Tensor:

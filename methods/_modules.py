@@ -83,6 +83,8 @@ class BatchNorm(nn.BatchNorm1d):
 class Bottleneck(nn.Sequential):
     """Convolutions (1, kernel, 1) from one width over a hidden one to another: (B, inputs, T) -> (B, outputs, T).
 
+    A vector (B, inputs) is one time step, and becomes a vector (B, outputs).
+
     The first two have batch normalisation and ReLU; the last is linear, so that it can be negative.
 
     Args:
@@ -98,3 +100,9 @@ class Bottleneck(nn.Sequential):
             nn.Conv1d(hidden, hidden, kernel, padding=kernel // 2, bias=False), BatchNorm(hidden), nn.ReLU(),
             nn.Conv1d(hidden, outputs, 1),
         )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x[:, :, None] if x.dim() == 2 else x
+        for layer in self:
+            y = layer(y)
+        return y[:, :, 0] if x.dim() == 2 else y

@@ -41,7 +41,7 @@ class AttentionTransfer(Method):
 
     kind = "feature"
     checked_against = ("at", "at_paper")
-    presets = {"default": {}, "paper": {"form": "paper", "weight": 0.05}}  # noqa: RUF012
+    presets = {"paper": {"form": "paper", "weight": 0.05}}  # noqa: RUF012
 
     def __init__(
         self,

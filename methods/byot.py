@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures import Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, NotApplicable, Setup
-from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence
+from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence, total
 from kdbench.methods._modules import Bottleneck
 
 
@@ -40,7 +40,8 @@ class BYOT(Method):
         NotApplicable: if the student has one stage alone.
 
     Deviations: exits see the stage averaged over time, hence their bottlenecks have kernel 1; the last layer of a
-    bottleneck is linear, since an embedding may be negative.
+    bottleneck is linear, since an embedding may be negative; and the distance counts every entry, where the code leaves
+    out those in which neither the exit's feature nor the embedding is above 0.
     """
 
     kind = "self"
@@ -70,16 +71,12 @@ class BYOT(Method):
         hints = [(h - embedding).square().sum(dim=1).mean() for h in features]
         yield {
             "hard": (1 - self.alpha) * cross_entropy(student.logits, batch.y),
-            "exits": (1 - self.alpha) * _total([cross_entropy(q, batch.y) for q in guesses]),
-            "soft": self.alpha * _total([soft_divergence(q, deepest, self.temperature) for q in guesses]),
-            "hint": self.hint_weight * _total(hints),
+            "exits": (1 - self.alpha) * total([cross_entropy(q, batch.y) for q in guesses]),
+            "soft": self.alpha * total([soft_divergence(q, deepest, self.temperature) for q in guesses]),
+            "hint": self.hint_weight * total(hints),
         }
 
     def features(self, pooled: tuple[Tensor, ...]) -> list[Tensor]:
         """What each exit makes of its stage vector (B, C_i), as wide as the embedding."""
         read = zip(self.bottlenecks, pooled[:-1], strict=True)
-        return [bottleneck(at_least_float32(f)[:, :, None])[:, :, 0] for bottleneck, f in read]
-
-
-def _total(losses: list[Tensor]) -> Tensor:
-    return sum(losses[1:], start=losses[0])
+        return [bottleneck(at_least_float32(f)) for bottleneck, f in read]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Setup
-from kdbench.methods._functional import at_least_float32, cross_entropy, unit
+from kdbench.methods._functional import at_least_float32, cross_entropy, total, unit
 
 
 class CC(Method):
@@ -61,4 +61,4 @@ class CC(Method):
         f = unit(at_least_float32(embedding))
         cosine, width = f @ f.T, 2 * self.gamma
         terms = [width**q / math.factorial(q) * cosine**q for q in range(self.order + 1)]
-        return math.exp(-width) * sum(terms[1:], start=terms[0])
+        return math.exp(-width) * total(terms)

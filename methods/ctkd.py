@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Setup
-from kdbench.methods._functional import cross_entropy, soft_divergence
+from kdbench.methods._functional import cross_entropy, ramp, soft_divergence
 
 
 class CTKD(Method):
@@ -57,7 +57,7 @@ class CTKD(Method):
         self.strength = 1.0  # lambda
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        progress = min(1.0, (epoch + 1) / (self.ramp * epochs)) if self.ramp else 1.0
+        progress = ramp(epoch, epochs, self.ramp)
         self.strength = (1 - math.cos(math.pi * progress)) / 2
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:

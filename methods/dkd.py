@@ -6,7 +6,7 @@ from typing import Annotated
 
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Setup
-from kdbench.methods._functional import cross_entropy, decoupled_divergence
+from kdbench.methods._functional import cross_entropy, decoupled_divergence, ramp
 
 
 class DKD(Method):
@@ -54,7 +54,7 @@ class DKD(Method):
         self.rho = 1.0
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        self.rho = min(1.0, (epoch + 1) / (self.warmup * epochs)) if self.warmup else 1.0
+        self.rho = ramp(epoch, epochs, self.warmup)
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
         decoupled = decoupled_divergence(

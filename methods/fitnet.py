@@ -48,7 +48,7 @@ class FitNet(Method):
         setup: Setup,
         *,
         weight: Annotated[float, Range(0, 1e5, search=(1, 1000), log=True)] = 100.0,
-        depth: Annotated[float, Range(0, 1)] = 0.5,
+        depth: Annotated[float, Range(0, 1, search=(0, 1))] = 0.5,
         regressor: Annotated[str, Choice("bn_relu", "linear")] = "bn_relu",
         over_time: bool = False,
     ) -> None:

@@ -56,6 +56,10 @@ class HMKD(Method):
         out_alpha: weight of the labelled class's part where ``out_loss`` is decoupled.
         out_beta: weight of the other classes' part where ``out_loss`` is decoupled.
 
+    Raises:
+        NotApplicable: if a frozen teacher alone is taught, or if one side is to follow merged features of the other
+            that nothing trains (one direction, ``stop_grad``, and an auxiliary loss without weight).
+
     Deviations: cannot be listed against a paper that is not public.
     """
 
@@ -92,6 +96,12 @@ class HMKD(Method):
         super().__init__(setup)
         if setup.role == "frozen" and direction == "s2t":
             raise NotApplicable("direction=s2t teaches the teacher alone, and a frozen teacher learns nothing")
+        trains_both = direction == "mutual" or not stop_grad or hard_weight * aux_weight > 0
+        if use_mid and mid_weight > 0 and not trains_both:
+            raise NotApplicable(
+                f"direction={direction} without an auxiliary loss trains one merge alone: "
+                "the other would stay the random projection it begins as"
+            )
         self.temperature, self.ramp, self.stop_grad = temperature, ramp, stop_grad
         self.hard_weight, self.aux_weight = hard_weight, aux_weight
         self.out_weight = out_weight if use_out else 0.0

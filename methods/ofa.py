@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Setup
-from kdbench.methods._functional import at_least_float32, cross_entropy
+from kdbench.methods._functional import at_least_float32, cross_entropy, total
 
 
 class OFA(Method):
@@ -18,7 +18,7 @@ class OFA(Method):
     Formula, with u_i = A_i f_i the logits of the exit head on the i-th stage vector::
 
         L       = CE(z_S, y) + weight OFA(z_S) + exit_weight sum_i OFA(u_i)
-        OFA(z)  = -sum_k [(p_T,k + 1[k = y])^eps - 1[k = y]] log p_k(z)
+        OFA(z)  = -sum_k [(p_T^t,k + 1[k = y])^eps - 1[k = y]] log p_k^t(z)
 
     With eps 1 this is the cross-entropy with the teacher's probabilities; a larger one strengthens the label where the
     teacher is sure of it. Stages of unlike networks say nothing to each other, logits do: only the teacher's logits
@@ -60,11 +60,10 @@ class OFA(Method):
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
         target = self.enhanced(teacher.logits, batch.y)  # (B, K)
         guesses = [head(at_least_float32(f)) for head, f in zip(self.exits, student.pooled, strict=True)]  # (B, K) each
-        exits = sum((self.distance(guess, target) for guess in guesses), start=target.new_zeros(()))
         return {
             "hard": cross_entropy(student.logits, batch.y),
             "soft": self.weight * self.distance(student.logits, target),
-            "exits": self.exit_weight * exits,
+            "exits": self.exit_weight * total([self.distance(guess, target) for guess in guesses]),
         }
 
     def enhanced(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ class PKT(Method):
 
     kind = "relation"
     checked_against = ("pkt",)
+    version = 2
 
     def __init__(
         self, setup: Setup, *, weight: Annotated[float, Range(0, 1e7, search=(1000, 300000), log=True)] = 30000.0
@@ -56,5 +57,5 @@ def neighbours(embedding: Tensor) -> Tensor:
     """Probability that window j is the neighbour of window i, (B, D) to (B, B); each row sums to 1."""
     v = at_least_float32(embedding)
     v = v / (torch.linalg.vector_norm(v, dim=1, keepdim=True) + EPS)
-    kernel: Tensor = (v @ v.T + 1) / 2
+    kernel: Tensor = ((v @ v.T + 1) / 2).clamp_min(0)  # rounding takes a cosine below -1
     return kernel / kernel.sum(dim=1, keepdim=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Setup
-from kdbench.methods._functional import at_least_float32, cross_entropy
+from kdbench.methods._functional import at_least_float32, cross_entropy, ramp
 from kdbench.methods._modules import BatchNorm
 from kdbench.methods._stages import matched_stages, pool_time, stage_at
 
@@ -68,7 +68,7 @@ class ReviewKD(Method):
         )
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        self.rho = min(1.0, (epoch + 1) / (self.warmup * epochs)) if self.warmup else 1.0
+        self.rho = ramp(epoch, epochs, self.warmup)
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
         match = []

@@ -43,6 +43,7 @@ class RKD(Method):
 
     kind = "relation"
     checked_against = ("rkd_distance", "rkd_angle")
+    version = 2
 
     def __init__(
         self,
@@ -55,18 +56,22 @@ class RKD(Method):
         self.distance_weight, self.angle_weight = distance_weight, angle_weight
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
-        s, t = at_least_float32(student.embedding), at_least_float32(teacher.embedding)
-        d_s, d_t = distances(s), distances(t)
+        dtype = at_least_float32(student.embedding).dtype
+        d_s, d_t = distances(student.embedding), distances(teacher.embedding)
+        gap = F.smooth_l1_loss(by_their_mean(d_s), by_their_mean(d_t))
         return {
             "hard": cross_entropy(student.logits, batch.y),
-            "distance": self.distance_weight * F.smooth_l1_loss(by_their_mean(d_s), by_their_mean(d_t)),
-            "angle": self.angle_weight * angle_gap(s, d_s, t, d_t),
+            "distance": self.distance_weight * gap.to(dtype),
+            "angle": self.angle_weight * angle_gap(d_s, d_t, dtype),
         }
 
 
 def distances(f: Tensor) -> Tensor:
-    """Euclidean distances, (B, D) to (B, B); exactly 0, and without a gradient, between equal rows."""
-    return torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
+    """Euclidean distances, (B, D) to (B, B), in double precision, since differences of their squares will count.
+
+    They are exactly 0, and without a gradient, between equal rows.
+    """
+    return torch.cdist(f.double(), f.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def by_their_mean(distance: Tensor) -> Tensor:
@@ -77,33 +82,33 @@ def by_their_mean(distance: Tensor) -> Tensor:
     return torch.where(mean > TINY, distance / mean.clamp_min(TINY), equal)
 
 
-def angle_gap(s: Tensor, d_s: Tensor, t: Tensor, d_t: Tensor) -> Tensor:
-    """Huber loss between the cosines of two sets of rows (B, D) with their distances (B, B), averaged over triplets."""
-    count = len(s)
-    sides = (*_products(s, d_s), *_products(t, d_t))
-    pieces = torch.split(torch.arange(count, device=s.device), max(1, AT_ONCE // count**2))
+def angle_gap(d_s: Tensor, d_t: Tensor, dtype: torch.dtype) -> Tensor:
+    """Huber loss between the cosines of two sets of rows with these distances (B, B), averaged over triplets."""
+    count = len(d_s)
+    sides = (*_sides(d_s, dtype), *_sides(d_t, dtype))
+    pieces = torch.split(torch.arange(count, device=d_s.device), max(1, AT_ONCE // count**2))
     if len(pieces) == 1:
         return _gap_at(pieces[0], *sides) / count**3
     gaps = [checkpoint(_gap_at, piece, *sides, use_reentrant=False, preserve_rng_state=False) for piece in pieces]
     return torch.stack(gaps).sum() / count**3
 
 
-def _products(f: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
-    """Scalar products of rows, in double precision since their differences will count, and 1 / distance (0 for 0)."""
-    centred = f.double() - f.double().mean(dim=0)
-    return centred @ centred.T, torch.where(distance > TINY, 1 / distance.clamp_min(TINY), 0)
+def _sides(distance: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Squared distances as they are, and 1 / distance (0 for 0) as precise as the loss."""
+    return distance.square(), torch.where(distance > TINY, 1 / distance.clamp_min(TINY), 0).to(dtype)
 
 
-def _gap_at(anchors: Tensor, p_s: Tensor, inverse_s: Tensor, p_t: Tensor, inverse_t: Tensor) -> Tensor:
+def _gap_at(anchors: Tensor, sq_s: Tensor, inverse_s: Tensor, sq_t: Tensor, inverse_t: Tensor) -> Tensor:
     """Sum of the Huber losses over the triplets with these anchors."""
-    return F.smooth_l1_loss(_cosines(anchors, p_s, inverse_s), _cosines(anchors, p_t, inverse_t), reduction="sum")
+    return F.smooth_l1_loss(_cosines(anchors, sq_s, inverse_s), _cosines(anchors, sq_t, inverse_t), reduction="sum")
 
 
-def _cosines(anchors: Tensor, product: Tensor, inverse: Tensor) -> Tensor:
-    """c_ijk for the anchors i and all j, k, (A, B, B), from <f_j - f_i, f_k - f_i> = p_jk - p_ij - p_ik + p_ii.
+def _cosines(anchors: Tensor, squared: Tensor, inverse: Tensor) -> Tensor:
+    """c_ijk for the anchors i and all j, k, (A, B, B), by the law of cosines: (d_ij^2 + d_ik^2 - d_jk^2) / 2 d_ij d_ik.
 
-    It needs B^3 numbers where the difference vectors themselves need B^2 D and B^3 D products.
+    It needs B^3 numbers where the difference vectors themselves need B^2 D and B^3 D products, and unlike scalar
+    products of the rows it keeps its precision where windows are much closer to each other than to the rest.
     """
-    at, own = product[anchors], product.diagonal()[anchors]
-    dot = product - at[:, :, None] - at[:, None, :] + own[:, None, None]
-    return dot.to(inverse.dtype) * inverse[anchors][:, :, None] * inverse[anchors][:, None, :]
+    at, one_over = squared[anchors], inverse[anchors]
+    dot = (at[:, :, None] + at[:, None, :] - squared) / 2
+    return dot.to(inverse.dtype) * one_over[:, :, None] * one_over[:, None, :]

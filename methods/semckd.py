@@ -53,7 +53,7 @@ class SemCKD(Method):
         setup: Setup,
         *,
         weight: Annotated[float, Range(0, 1e5, search=(1, 1000), log=True)] = 400.0,
-        temperature: Annotated[float, Range(0.01, 100)] = 1.0,
+        temperature: Annotated[float, Range(0.01, 100, search=(0.1, 10), log=True)] = 1.0,
         width: Annotated[int, Range(1, 1024)] = 16,
         over_time: bool = False,
     ) -> None:

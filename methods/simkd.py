@@ -44,7 +44,7 @@ class SimKD(Method):
         self.projector = Bottleneck(setup.student.embedding, max(1, width // reduction), width)
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
-        projected = _projected(self.projector, student.embedding)
+        projected = self.projector(at_least_float32(student.embedding))  # (B, D_T)
         return {"match": F.mse_loss(projected, at_least_float32(teacher.embedding))}
 
     def deployed(self, student: nn.Module, teacher_head: nn.Module | None) -> nn.Module:
@@ -62,11 +62,5 @@ class _Reused(nn.Module):
 
     def forward(self, x: Tensor) -> Outputs:
         outputs: Outputs = self.student(x)
-        embedding = _projected(self.projector, outputs.embedding)
+        embedding = self.projector(at_least_float32(outputs.embedding))
         return Outputs(self.classifier(embedding), outputs.stages, embedding)
-
-
-def _projected(projector: nn.Module, embedding: Tensor) -> Tensor:
-    """An embedding (B, D_S) at the teacher's width (B, D_T)."""
-    projected: Tensor = projector(at_least_float32(embedding)[:, :, None])[:, :, 0]
-    return projected

@@ -12,7 +12,9 @@ from kdbench.results.statistics import mean
 from kdbench.results.table import Average, Block, Conditions, Entry, Place, Role, Row, Score, Table
 
 KINDS = ("logit", "feature", "relation", "contrastive", "mutual", "self")
-"""Order of method kinds in a table; unknown kinds follow in order of appearance, "ours" is last."""
+"""Order of method kinds in a table; unknown kinds follow in order of appearance, "ours" is last.
+
+They are those of `kdbench.methods.KINDS`, which a reader of records need not import; a test compares them."""
 
 _Head = tuple[Role, str]
 _Runs = Mapping[tuple[int, int], Entry]

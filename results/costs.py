@@ -77,7 +77,8 @@ def costs_report(entries: Sequence[Entry], *, version: str) -> str:
         "What is deployed costs this for one window; in brackets how many times less than the teacher. Multiply-adds: "
         "convolutions and matrix products; activations: peak of what is live at once, in float32; file: weights and "
         "buffers in float32; latency: batch 1 on one CPU thread, median within a run and over runs, timed where the "
-        "run was trained, beside whatever else that machine did; training adds: parameters that the method trains "
+        "run was trained, beside whatever else that machine did, once for each worker process and network, so rows "
+        "may share it; training adds: parameters that the method trains "
         f"beside the student's. kdbench {version}."
     )
     return "\n\n".join([*parts, caption]) + "\n"

@@ -1,4 +1,4 @@
-"""The example of CONTRIBUTING.md, copied in as it stands, run, and removed."""
+"""The example of CONTRIBUTING.md, copied in as it stands, and run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import csv
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import kdbench.architectures
 import kdbench.methods
+import kdbench.results
 
 TEXT = Path(__file__).parent.parent.joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)[0]
@@ -43,24 +45,27 @@ def rows_done(folder: Path, path: str = "") -> dict[str, str]:
 
 
 @pytest.fixture
-def copied_in() -> Iterator[None]:
-    file = Path(kdbench.methods.__path__[0], "logit_mse.py")
-    assert not file.exists()
-    file.write_text(EXAMPLE, encoding="utf-8")
-    try:
-        yield
-    finally:
-        file.unlink()
+def copied_in(tmp_path: Path) -> str:
+    """A copy of the package, for other tests read the one that is installed, with the example among its methods."""
+    package = tmp_path / "copy" / "kdbench"
+    parts = {".": kdbench, "methods": kdbench.methods}
+    parts |= {"architectures": kdbench.architectures, "results": kdbench.results}
+    for name, part in parts.items():
+        shutil.copytree(part.__path__[0], package / name, dirs_exist_ok=True)
+    (package / "methods" / "logit_mse.py").write_text(EXAMPLE, encoding="utf-8")
+    return str(package.parent)
 
 
-@pytest.mark.usefixtures("copied_in")
-def test_a_method_is_one_file(tmp_path: Path) -> None:
-    assert "Match the teacher's logits by their squared distance" in kdbench_runs("list", "methods", folder=tmp_path)
-    assert "weight  float  1.0" in kdbench_runs("show", "logit_mse", folder=tmp_path)
-    assert "36 of 36 passed" in kdbench_runs("check", "logit_mse", folder=tmp_path)
-    out = kdbench_runs("run", *JOB, "-m", "kd", "-m", "logit_mse(weight=0.5)", "--no-track", "-j", "1", folder=tmp_path)
+def test_a_method_is_one_file(copied_in: str, tmp_path: Path) -> None:
+    def runs(*arguments: str) -> str:
+        return kdbench_runs(*arguments, folder=tmp_path, path=copied_in)
+
+    assert "Match the teacher's logits by their squared distance" in runs("list", "methods")
+    assert "weight  float  1.0" in runs("show", "logit_mse")
+    assert "36 of 36 passed" in runs("check", "logit_mse")
+    out = runs("run", *JOB, "-m", "kd", "-m", "logit_mse(weight=0.5)", "--no-track", "-j", "1")
     assert "logit_mse(weight=0.5)" in out
-    assert rows_done(tmp_path)["logit_mse(weight=0.5)"] == "done"
+    assert rows_done(tmp_path, path=copied_in)["logit_mse(weight=0.5)"] == "done"
 
 
 def test_a_method_may_come_from_an_outside_package(tmp_path: Path) -> None:

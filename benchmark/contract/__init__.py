@@ -2,7 +2,7 @@
 
 from kdbench.contract.bench import Bench, Candidate
 from kdbench.contract.numerics import judge_hard_places
-from kdbench.contract.rules import Verdict, Violation, judge_missing_teacher, judge_settings
+from kdbench.contract.rules import Verdict, Violation, judge_description, judge_missing_teacher, judge_settings
 from kdbench.contract.training import Case, all_pairs, for_role, judge, judge_variant, representative_pairs, variants
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "all_pairs",
     "for_role",
     "judge",
+    "judge_description",
     "judge_hard_places",
     "judge_missing_teacher",
     "judge_settings",

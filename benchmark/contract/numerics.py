@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdbench.architectures import Outputs, Shapes
 from kdbench.contract.bench import Candidate
-from kdbench.contract.rules import Verdict
+from kdbench.contract.rules import Verdict, Violation, few, watched
 from kdbench.methods import Batch, Method, Nets, Role, Setup
 
 SIZES = {  # what the student's and the teacher's stages (C, T) and embeddings are: never as many, as wide or as long
@@ -47,6 +47,13 @@ def gap(size: float) -> Callable[[Tensor, str], Tensor]:
     return make
 
 
+def opposite(x: Tensor) -> Tensor:
+    """Samples whose cosine is -1, and by rounding less than that."""
+    generator = torch.Generator().manual_seed(83)  # found by search: six numbers come out 2 roundings below -1
+    one = torch.randn(x[:1].shape, generator=generator)
+    return torch.cat([one, -one])
+
+
 PLACES = {
     "ordinary": Place(),
     "gap-100": Place(logits=gap(1e2)),
@@ -61,6 +68,7 @@ PLACES = {
         features=lambda x: x[:1].expand_as(x).clone(),
         labels=torch.zeros_like,
     ),
+    "opposite-samples": Place(count=2, features=opposite),
     "one-class-in-the-batch": Place(labels=torch.ones_like),
     "bfloat16": Place(dtype=torch.bfloat16),
     "bfloat16-gap-10000": Place(dtype=torch.bfloat16, logits=gap(1e4)),
@@ -74,40 +82,47 @@ PRECISE = "losses are in float32 at least"
 def judge_hard_places(candidate: Candidate, role: str, settings: Mapping[str, Any]) -> Verdict:
     """Compute a method's losses and gradients in every hard place, at stages of every sizes that it extends to."""
     verdict, refusals = Verdict(), {}
+    seen: dict[tuple[str, str], list[tuple[str, Violation]]] = {}  # the same is told once, with all its places
     for sizes in SIZES:
-        for where in PLACES:
-            one = _judge(candidate, role, settings, sizes, where)
-            verdict.violations += one.violations
+        for where, place in PLACES.items():
+            one = _judge(candidate, role, settings, sizes, place)
+            for violation in one.violations:
+                spots = seen.setdefault((violation.rule, violation.seen), [])
+                spots.append((f"{where} of {sizes} sizes", violation))
             if one.not_applicable:
                 refusals[sizes] = one.not_applicable
                 break
+    for (rule, what), spots in seen.items():
+        places = few([spot for spot, _ in spots])
+        verdict.found(rule, f"{what} ({len(spots)} places: {places})" if len(spots) > 1 else f"{what} ({places})")
+        verdict.violations[-1].__cause__ = spots[0][1].__cause__
     if len(refusals) == len(SIZES):
         verdict.not_applicable = next(iter(refusals.values()))
     return verdict
 
 
-def _judge(candidate: Candidate, role: str, settings: Mapping[str, Any], sizes: str, where: str) -> Verdict:
-    verdict, place, spot = Verdict(), PLACES[where], f"{where} of {sizes} sizes"
-    with verdict.watching(f"{FINITE}: {spot}"):
+def _judge(candidate: Candidate, role: str, settings: Mapping[str, Any], sizes: str, place: Place) -> Verdict:
+    verdict = Verdict()
+    with verdict.watching(FINITE):
         method, nets, batch, leaves = _make(candidate, role, place, sizes, settings)
         method.train()
         method.start_epoch(2, 3)
-        for losses in method.rounds(batch, nets):
+        for losses in watched(method.rounds, batch, nets):
             for name, loss in losses.items():
                 if not loss.isfinite():
-                    verdict.found(FINITE, f"{spot}: {name!r} is {loss.item()}")
+                    verdict.found(FINITE, f"{name!r} is {loss.item()}")
                 wanted = torch.float64 if place.dtype == torch.float64 else torch.float32
                 if loss.dtype != wanted:
-                    verdict.found(PRECISE, f"{spot}: {name!r} is {loss.dtype}, wanted {wanted}")
+                    verdict.found(PRECISE, f"{name!r} is {loss.dtype}, wanted {wanted}")
             torch.autograd.backward(list(losses.values()))
         gradients = [p.grad for p in [*leaves, *method.parameters()] if p.grad is not None]
         if not gradients:
-            verdict.found(FINITE, f"{spot}: there is no gradient")
+            verdict.found(FINITE, "there is no gradient")
         if not all(g.isfinite().all() for g in gradients):
-            verdict.found(FINITE, f"{spot}: a gradient is not finite")
+            verdict.found(FINITE, "a gradient is not finite")
         sick = [name for name, value in method.facts().items() if not torch.tensor(value).isfinite()]
         if sick:
-            verdict.found(FINITE, f"{spot}: the fact {sick[0]!r} is not finite")
+            verdict.found(FINITE, f"the fact {sick[0]!r} is not finite")
     return verdict
 
 

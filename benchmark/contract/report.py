@@ -16,7 +16,7 @@ from kdbench.catalog import METHODS
 from kdbench.cells import reproducible
 from kdbench.contract.bench import Bench, Candidate
 from kdbench.contract.numerics import PLACES, SIZES, judge_hard_places
-from kdbench.contract.rules import Verdict, judge_missing_teacher, judge_settings
+from kdbench.contract.rules import Verdict, few, judge_description, judge_missing_teacher, judge_settings
 from kdbench.contract.training import (
     Case,
     Pair,
@@ -83,7 +83,10 @@ def check(
 
 def _tasks(bench: Bench, candidate: Candidate, pairs: Sequence[Pair]) -> list[_Task]:
     """Everything that a method is judged on."""
-    tasks = [_Task("any", "a missing teacher", "", lambda: judge_missing_teacher(bench, candidate))]
+    tasks = [
+        _Task("any", "description", "", lambda: judge_description(candidate)),
+        _Task("any", "a missing teacher", "", lambda: judge_missing_teacher(bench, candidate)),
+    ]
     turned = list(variants(candidate))
     for role in candidate.cls.roles:
         for pair in for_role(role, pairs):
@@ -136,7 +139,7 @@ def _report(candidate: Candidate, settings: Verdict, tasks: Iterator[_Task], say
         reasons = Counter(v.not_applicable for task, v in of_role if v.not_applicable and task.what == "pairs")
         for reason, count in reasons.items():
             where = [task.about for task, v in of_role if v.not_applicable == reason and task.what == "pairs"]
-            say(f"    n/a on {count}: {reason} ({_few(where)})")
+            say(f"    n/a on {count}: {reason} ({few(where)})")
     broken = [(task, violation) for task, verdict in found for violation in verdict.violations]
     for rule in dict.fromkeys(violation.rule for _, violation in broken):
         say(f"  FAILED: {rule}")
@@ -154,8 +157,3 @@ def _count(what: str, found: Sequence[tuple[_Task, Verdict]]) -> str:
     if len(of) == 1 and passed == 1:
         return f"{what} passed"
     return f"{what} {passed} of {len(of)} passed" + (f", {refused} n/a" if refused else "")
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:6])
-    return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from torch import Tensor
+
+from kdbench.architectures import Outputs
 from kdbench.contract.bench import Bench, Candidate
-from kdbench.errors import KdbenchError
-from kdbench.methods import NotApplicable, Role
+from kdbench.errors import KdbenchError, nearest
+from kdbench.methods import KINDS, Batch, Losses, Nets, Network, NotApplicable, Role
+
+LOSSES = "losses are a dict of named scalar tensors that require grad"
+UNCHANGED = "what a method is given is not changed in place"
 
 
 class Violation(AssertionError):
@@ -52,7 +59,9 @@ class Verdict:
             self.not_applicable = str(error)
             if len(self.not_applicable) <= 10:
                 self.found("a pair is refused with a reason that a table can show", repr(self.not_applicable))
-        except Exception as error:
+        except Violation as found:
+            self.violations.append(found)
+        except (Exception, SystemExit) as error:
             violation = Violation(rule, one_line(error))
             violation.__cause__ = error
             self.violations.append(violation)
@@ -67,7 +76,82 @@ class Verdict:
             raise ExceptionGroup("the method breaks its contract", self.violations)
 
 
-def one_line(error: Exception) -> str:
+class Noted:
+    """A network that takes down what it shows.
+
+    Args:
+        side: student or teacher.
+        network: what is asked.
+        given: where tensors are taken down, by name, with the count of their changes so far.
+    """
+
+    def __init__(self, side: str, network: Network, given: list[tuple[str, Tensor, int]]) -> None:
+        self._side, self._asked, self._given = side, network, given
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._asked, name)  # all that a method may reach in a run, it reaches here
+
+    def __call__(self, batch: Batch) -> Outputs:
+        outputs = self._asked(batch)
+        several = {"pooled": outputs.pooled, "stages": outputs.stages if isinstance(outputs.stages, tuple) else ()}
+        shown = {"logits": outputs.logits, "embedding": outputs.embedding}
+        shown |= {f"{name}[{i}]": x for name, tensors in several.items() for i, x in enumerate(tensors)}
+        self._given += [(f"{self._side}.{name}", x, x._version) for name, x in shown.items()]
+        return outputs
+
+
+def watched(rounds: Callable[[Batch, Nets], Iterator[Losses]], batch: Batch, nets: Nets) -> Iterator[Losses]:
+    """A method's rounds as they come, if their losses are losses and what it was given is left as it is.
+
+    Raises:
+        Violation: otherwise.
+    """
+    given = [(f"batch.{name}", x, x._version) for name in ("x", "y", "index") for x in [getattr(batch, name)]]
+    noted = Nets(Noted("student", nets.student, given), Noted("teacher", nets.teacher, given), nets.teacher_head)
+    count = 0
+    for losses in rounds(batch, noted):
+        wrong = _no_losses(losses)
+        if wrong:
+            raise Violation(LOSSES, wrong)
+        _see_unchanged(given)
+        count += 1
+        yield losses
+    _see_unchanged(given)
+    if not count:
+        raise Violation(LOSSES, "rounds yielded none")
+
+
+def _no_losses(losses: object) -> str:
+    """What there is where losses are wanted; nothing where they are."""
+    if not isinstance(losses, dict):
+        return f"{type(losses).__name__} came"
+    if not losses:
+        return "the dict is empty"
+    for name, loss in losses.items():
+        if not isinstance(name, str):
+            return f"the name {name!r} is no text"
+        if not isinstance(loss, Tensor):
+            return f"{name!r} is of type {type(loss).__name__}"
+        if loss.dim() != 0:
+            return f"{name!r} has the shape {tuple(loss.shape)}"
+        if not loss.requires_grad:
+            return f"{name!r} does not require grad: nothing that learns is in it, or it was detached"
+    return ""
+
+
+def _see_unchanged(given: Sequence[tuple[str, Tensor, int]]) -> None:
+    changed = [name for name, tensor, version in given if tensor._version != version]
+    if changed:
+        raise Violation(UNCHANGED, f"{', '.join(dict.fromkeys(changed))}: changed")
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    shown = ", ".join(names[:6])
+    return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"
+
+
+def one_line(error: BaseException) -> str:
     """An exception and where it was raised, outside torch if the way leads there."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next((frame for frame in reversed(frames) if "torch" not in Path(frame.filename).parts), frames[-1])
@@ -102,6 +186,20 @@ def judge_settings(candidate: Candidate) -> Verdict:
     return verdict
 
 
+def judge_description(candidate: Candidate) -> Verdict:
+    """Its kind and version are such, and its docstring says what it computes, whose idea it is and what is unlike."""
+    verdict, cls = Verdict(), candidate.cls
+    if cls.kind not in KINDS:
+        verdict.found("the kind is a known one", nearest("kinds of methods", str(cls.kind), KINDS))
+    if type(cls.version) is not int or cls.version < 1:
+        verdict.found("the version is a whole number from 1", repr(cls.version))
+    wanted = ["Formula", *(["Source"] if cls.kind != "reference" else []), "Deviations"]
+    lacking = [word for word in wanted if not re.search(rf"^ *{word}\b", cls.__doc__ or "", re.MULTILINE)]
+    if lacking:
+        verdict.found("the docstring has the parts Formula, Source and Deviations", f"no {' and no '.join(lacking)}")
+    return verdict
+
+
 def judge_missing_teacher(bench: Bench, candidate: Candidate) -> Verdict:
     """A missing teacher is an error and is never replaced by the student."""
     verdict, rule = Verdict(), "a missing teacher is an error"
@@ -111,7 +209,7 @@ def judge_missing_teacher(bench: Bench, candidate: Candidate) -> Verdict:
     try:
         method = bench.made(candidate, bench.sizes(name), None, "absent")
         bench.run(bench.train_with(method, candidate.name, bench.network(name), None))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not (isinstance(error, RuntimeError) and "no teacher" in str(error)):
             wanted = "`setup.taught_by` and `nets.teacher` raise RuntimeError, there is no teacher"
             verdict.found(rule, f"{one_line(error)} came; {wanted}")

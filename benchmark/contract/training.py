@@ -7,18 +7,19 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kdbench.architectures import Backbone, Choice, Outputs
 from kdbench.catalog import NETWORKS
 from kdbench.contract.bench import CLASSES, Bench, Candidate
-from kdbench.contract.rules import Verdict
+from kdbench.contract.rules import Noted, Verdict, watched
 from kdbench.errors import KdbenchError
-from kdbench.methods import Batch, Nets
-from kdbench.methods._base import Network
+from kdbench.methods import Batch, Nets, Network
+from kdbench.teachers import FrozenTeacher
 from kdbench.train import Learner, Training
 
 NEGLIGIBLE = 1e-7
@@ -99,7 +100,7 @@ def judge(bench: Bench, case: Case) -> Verdict:
         run = _Run(bench, case)
     if verdict.not_applicable or verdict.violations:
         return verdict
-    for rule, seen in RULES.items():
+    for rule, seen in RULES:
         before = len(verdict.violations)
         with verdict.watching(rule):
             wrong = seen(run)
@@ -122,6 +123,7 @@ class _Run:
         self.bench, self.case = bench, case
         self.training = self.make()
         self.states: list[Any] = []  # after each epoch
+        self.held = ""  # networks that the method was seen to hold
 
     def make(self) -> Training:
         case = self.case
@@ -132,8 +134,12 @@ class _Run:
         sides = [side for side in (self.training.student, self.training.teacher) if side is not None]
         networks = {p.data_ptr() for side in sides for p in side.network.parameters()}
         theirs = [name for name, p in method.named_parameters() if p.data_ptr() in networks]
-        theirs += [name for name, module in method.named_modules() if isinstance(module, Backbone)]
-        return f"{', '.join(theirs)}: of a network" if theirs else ""
+        theirs += list(_networks_in(method, self.training.nets))
+        held = f"{', '.join(dict.fromkeys(theirs))}: of a network" if theirs else ""
+        if held == self.held:  # and told
+            return ""
+        self.held = held
+        return held
 
     def groups_are_complete(self) -> str:
         method = self.training.method
@@ -144,7 +150,12 @@ class _Run:
         return "; ".join([*seen, *([f"{strange} of them are not the method's"] if strange else [])])
 
     def three_steps_are_finite(self) -> str:
-        curve = self.bench.run(self.training, lambda training: self.states.append(_copied(training.state()))).curve
+        method = self.training.method
+        method.rounds = partial(watched, method.rounds)  # type: ignore[method-assign]
+        try:
+            curve = self.bench.run(self.training, lambda training: self.states.append(_copied(training.state()))).curve
+        finally:
+            del method.rounds
         numbers = {key: value for row in curve for key, value in row.items()}
         sick = [key for row in curve for key, value in row.items() if not torch.tensor(value).isfinite()]
         if sick:
@@ -186,9 +197,6 @@ class _Run:
         for losses in method.rounds(self.bench.batch(), Nets(student, teacher, training.nets.teacher_head)):
             learns = [*shown, *(p for p in method.parameters() if p.requires_grad)]
             for name, loss in losses.items():
-                if loss.dim() != 0:
-                    wrong.append(f"{name!r} is no scalar")
-                    continue
                 gradients = torch.autograd.grad(loss, learns, retain_graph=True, allow_unused=True)
                 largest = max((float(g.abs().max()) for g in gradients if g is not None), default=0.0)
                 if largest <= NEGLIGIBLE:
@@ -241,6 +249,27 @@ class _Run:
         return f"other {', '.join(places)}" if places else ""
 
 
+def _networks_in(value: object, nets: Nets, name: str = "") -> Iterator[str]:
+    """Names of the attributes, and of entries of those, that are networks or give access to them."""
+    if isinstance(value, Backbone | Nets | Learner | FrozenTeacher | Noted) or any(
+        value is given for given in vars(nets).values()
+    ):
+        yield name
+    elif isinstance(value, nn.Module):
+        own = {**{key: kept for key, kept in vars(value).items() if key not in _OF_MODULES}, **value._modules}
+        for key, kept in own.items():
+            yield from _networks_in(kept, nets, f"{name}.{key}".lstrip("."))
+    elif isinstance(value, Mapping):
+        for key, kept in value.items():
+            yield from _networks_in(kept, nets, f"{name}[{key!r}]")
+    elif isinstance(value, list | tuple | set):
+        for i, kept in enumerate(value):
+            yield from _networks_in(kept, nets, f"{name}[{i}]")
+
+
+_OF_MODULES = vars(nn.Module())
+
+
 def _shown(network: Network, shown: list[Tensor]) -> Network:
     """The network with outputs at which gradients can be asked for, one by one and without running it backwards."""
 
@@ -265,17 +294,20 @@ def _copied(state: Any) -> Any:
     return [_copied(value) for value in state] if isinstance(state, list) else state
 
 
-RULES: dict[str, Callable[[_Run], str]] = {  # each tells what was seen that must not be, or nothing
-    "the method holds no network": _Run.holds_no_network,
-    "parameter groups hold every added parameter once": _Run.groups_are_complete,
-    "three steps end with finite losses": _Run.three_steps_are_finite,
-    "the student moves": _Run.student_moves,
-    "a frozen teacher does not change by one bit": _Run.frozen_teacher_stays,
-    "a teacher that learns moves": _Run.learning_teacher_moves,
-    "every loss teaches something that learns": _Run.every_loss_teaches,
-    "every added parameter is read by a loss": _Run.every_parameter_is_read,
-    "the deployed model gives logits": _Run.deployed_gives_logits,
-    "its state can be kept in a file": _Run.can_be_kept,
-    "the same seed gives the same bits": _Run.repeats,
-    "a run saved and loaded in the middle goes on bit for bit": _Run.continues,
-}
+NO_NETWORK = "the method holds no network"
+RULES: list[tuple[str, Callable[[_Run], str]]] = [  # each tells what was seen that must not be, or nothing
+    (NO_NETWORK, _Run.holds_no_network),
+    ("parameter groups hold every added parameter once", _Run.groups_are_complete),
+    ("three steps end with finite losses", _Run.three_steps_are_finite),
+    (NO_NETWORK, _Run.holds_no_network),
+    ("the student moves", _Run.student_moves),
+    ("a frozen teacher does not change by one bit", _Run.frozen_teacher_stays),
+    ("a teacher that learns moves", _Run.learning_teacher_moves),
+    ("every loss teaches something that learns", _Run.every_loss_teaches),
+    ("every added parameter is read by a loss", _Run.every_parameter_is_read),
+    ("the deployed model gives logits", _Run.deployed_gives_logits),
+    (NO_NETWORK, _Run.holds_no_network),
+    ("its state can be kept in a file", _Run.can_be_kept),
+    ("the same seed gives the same bits", _Run.repeats),
+    ("a run saved and loaded in the middle goes on bit for bit", _Run.continues),
+]

@@ -86,6 +86,16 @@ def test_gradients_reach_every_stage(build, name: str) -> None:
 
 
 @every_network
+@pytest.mark.parametrize("wrong", ["channels", "length", "classes"])
+def test_a_size_below_one_is_refused_by_name(name: str, wrong: str) -> None:
+    size = {"channels": 9, "length": 128, "classes": 6, wrong: 0}
+    with pytest.raises(ValueError, match=f"^{wrong}=0, wanted at least 1$"):
+        NETWORKS.get(name)(**size)
+    with pytest.raises(ValueError, match=f"^{wrong}=0, wanted at least 1$"):
+        NETWORKS.get(name)(*size.values())
+
+
+@every_network
 def test_a_seed_gives_the_same_network_whatever_was_built_before(build, name: str) -> None:
     first = build(name, SIZES[0]).state_dict()
     for other in NETWORKS.names():
@@ -127,9 +137,10 @@ def test_evaluation_has_no_noise_and_changes_nothing(build, name: str) -> None:
 @every_network
 def test_probing_leaves_mode_statistics_and_random_state_alone(build, name: str) -> None:
     network = build(name, SIZES[0]).train()
+    network.head.eval()
     before, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     probe(network, *SIZES[0][:2])
-    assert network.training
+    assert [key for key, module in network.named_modules() if not module.training] == ["head"]
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdbench.architectures import Counts, activation_memory, counts, file_size, parameters
+from kdbench.architectures import Counts, counts, file_size, parameters
 
 B4 = 4  # bytes of a float32
 
@@ -212,6 +212,59 @@ def test_a_sum_of_activations_and_a_scale_count_and_a_constant_added_does_not() 
     assert work(Residual(), C, T) == {"convolution": C * C * T, "arithmetic": 2 * C * T}
 
 
+class Pointwise(nn.Module):
+    """A convolution and one function of what it gives."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv1d(C, C, 1, bias=False), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "operations"),
+    [
+        (torch.square, C * T),
+        (lambda z: z**3, C * T),
+        (lambda z: torch.addcmul(z, z, z), 2 * C * T),
+        (lambda z: torch.lerp(z, 2 + z.relu(), 0.5), 2 * C * T),
+        (lambda z: z.var(dim=2), 2 * C * T),
+        (lambda z: torch.linalg.vector_norm(z, dim=2), C * T),
+        (lambda z: nn.functional.interpolate(z, scale_factor=2, mode="linear"), 2 * C * 2 * T),
+        (lambda z: nn.functional.interpolate(z, scale_factor=2, mode="nearest"), 0),
+        (lambda z: torch.cat([z.relu(), z.sigmoid()]).clamp(0, 1), 0),
+    ],
+    ids=["square", "power", "addcmul", "lerp", "variance", "norm", "linear", "nearest", "free"],
+)
+def test_arithmetic_of_single_values_is_counted(function: Callable[[Tensor], Tensor], operations: int) -> None:
+    assert counts(Pointwise(function), C, T).elementwise["arithmetic"] == operations
+
+
+class Pairing(nn.Module):
+    """A bilinear layer over the channels of each sample, with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Bilinear(C, C, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.transpose(1, 2).contiguous()
+        out: Tensor = self.layer(steps, steps)
+        return out
+
+
+def test_a_bilinear_layer_is_a_matrix_for_each_output_and_a_product_with_its_result() -> None:
+    assert counts(Pairing(), C, T).products["linear"] == T * 7 * (C * C + C)
+
+
+def test_an_operation_that_no_rule_knows_is_named_in_a_warning() -> None:
+    with pytest.warns(UserWarning, match=r"no rule counts _fft_r2c: their work is left out"):
+        found = counts(Pointwise(lambda z: torch.fft.rfft(z).abs()), C, T)
+    assert found.multiply_adds == C * C * T
+
+
 class Spare(nn.Module):
     """Computes more than its logits need."""
 
@@ -239,7 +292,7 @@ def test_the_fast_paths_of_evaluation_are_back_on_afterwards_and_the_mode_is_kep
     with torch.no_grad():
         inside = counts(network, C, T)
     assert inside == counts(network, C, T)
-    assert network.training
+    assert [name for name, module in network.named_modules() if not module.training] == ["layer.dropout"]
     assert (torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled) == before[:2]
     assert torch.equal(torch.get_rng_state(), before[2])
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
@@ -255,7 +308,7 @@ def test_a_network_that_cannot_take_the_window_is_left_as_it_was() -> None:
 
 
 def memory(*layers: nn.Module) -> int:
-    return activation_memory(Net(nn.Sequential(*layers)), C, T)
+    return counts(Net(nn.Sequential(*layers)), C, T).activation_memory
 
 
 def test_memory_peaks_where_a_layers_input_and_output_are_largest_together() -> None:
@@ -285,13 +338,13 @@ def test_a_shortcut_keeps_its_activation_alive() -> None:
 
 def test_memory_is_that_of_float32_whatever_the_network_is_in() -> None:
     network = Net(nn.Conv1d(C, 20, 1)).double()
-    assert activation_memory(network, C, T) == B4 * T * (C + 20)
+    assert counts(network, C, T).activation_memory == B4 * T * (C + 20)
 
 
 def test_stages_kept_for_a_method_do_not_count_as_memory(build) -> None:
     hidden = 300
     network = build("mlp", (C, T, 4), hidden=hidden)
-    assert activation_memory(network, C, T) == B4 * max(C * T + hidden, 2 * hidden)
+    assert counts(network, C, T).activation_memory == B4 * max(C * T + hidden, 2 * hidden)
 
 
 def test_the_file_is_what_torch_saves() -> None:
@@ -301,3 +354,10 @@ def test_the_file_is_what_torch_saves() -> None:
     state = B4 * (parameters(network) + 2 * 500) + 8  # statistics, and how many batches they are of
     assert state <= file_size(network) == len(buffer.getvalue()) <= 1.05 * state + 4096
     assert file_size(network.double()) == len(buffer.getvalue())
+
+
+def test_tied_weights_are_in_the_file_once_whatever_their_precision() -> None:
+    layer = nn.Linear(200, 200)
+    alone, tied = nn.Sequential(layer), nn.Sequential(layer, nn.ReLU(), layer)
+    assert file_size(alone) <= file_size(tied) <= file_size(alone) + 1024
+    assert file_size(tied.double()) == file_size(tied.float())

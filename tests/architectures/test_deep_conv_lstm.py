@@ -30,6 +30,18 @@ def test_the_first_lstm_reads_every_filter_of_every_channel(build) -> None:
     assert probe(network, C, T).stages == ((64, 124), (64, 120), (64, 116), (64, 112), (128, 112), (128, 1))
 
 
+def test_sizes_are_those_of_the_papers_table(build) -> None:
+    network = build("deep_conv_lstm", (113, 24, 18), small=False)
+    assert [parameters(conv) for conv in network.convolutions] == [384, 20_544, 20_544, 20_544]
+    # The table counts the weights of one gate of four, and one of torch's two bias vectors whole.
+    lstms = [
+        (lstm.weight_ih_l0.numel() + lstm.weight_hh_l0.numel()) // 4 + lstm.bias_ih_l0.numel()
+        for lstm in (network.first, network.second)
+    ]
+    assert lstms == [942_592, 33_280]
+    assert 384 + 20_544 + sum(lstms) == 996_800  # the table's total has one of the three equal convolutions
+
+
 def test_dropout_stands_before_each_recurrent_layer_and_the_classifier(build) -> None:
     network = build("deep_conv_lstm", (2, 20, 3), small=False).train()
     dropped: list[tuple[int, ...]] = []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kdbench.catalog import NETWORKS
+from kdbench.contract.numerics import PLACES, SIZES
 from kdbench.contract.training import families
 
 GOOD = '''
@@ -20,12 +21,18 @@ import torch
 from torch import nn
 
 from kdbench.architectures import Range
-from kdbench.methods import Method, NotApplicable, ParameterGroup
-from kdbench.methods._functional import at_least_float32, cross_entropy
+from kdbench.methods import Method, NotApplicable, ParameterGroup, at_least_float32, cross_entropy
 
 
 class Mine(Method):
-    """Match the teacher's logits through a layer."""
+    """Match the teacher's logits through a layer.
+
+    Formula: L = CE(z_S, y) + weight mean |A z_S - z_T|.
+
+    Source: nobody's.
+
+    Deviations: none.
+    """
 
     kind = "logit"
 
@@ -113,11 +120,11 @@ BROKEN = {  # the rule, what is changed to break it, and what was seen
     ),
     "losses and gradients are finite in a hard place": (
         [("float32(student.logits))", "float32(student.logits)).exp()")],
-        "gap-10000 of unlike sizes: 'match' is inf",
+        "'match' is inf (6 places: gap-10000 of unlike sizes, ",
     ),
     "losses are in float32 at least": (
         [(MATCH, '"match": self.weight * distance, "half": (student.logits - teacher.logits).square().mean()}')],
-        "bfloat16 of unlike sizes: 'half' is torch.bfloat16, wanted torch.float32",
+        "'half' is torch.bfloat16, wanted torch.float32 (4 places: bfloat16 of unlike sizes, ",
     ),
     "every default is legal": ([("= 0.5", "= 50.0")], "mine: weight=50.0 is outside [0, 10]"),
     "every search range is legal": (
@@ -134,6 +141,17 @@ BROKEN = {  # the rule, what is changed to break it, and what was seen
         "Mine: weight needs a default and a type among str, int, float, bool"),
     "a pair is refused with a reason that a table can show": (
         [("        self.weight = weight", "        raise NotApplicable('no')\n        self.weight = weight")], "'no'",
+    ),
+    "the kind is a known one": (
+        [('kind = "logit"', 'kind = "logits"')], "no 'logits' in kinds of methods (did you mean 'logit'?); known: ",
+    ),
+    "the version is a whole number from 1": ([('kind = "logit"', 'kind = "logit"\n    version = "2"')], "'2'"),
+    "the docstring has the parts Formula, Source and Deviations": (
+        [("    Source: nobody's.\n\n", ""), ("Deviations", "Changes")], "no Source and no Deviations",
+    ),
+    "what a method is given is not changed in place": (
+        [("        told", "        teacher.logits.add_(1)\n        batch.x.zero_()\n        told")],
+        "batch.x, teacher.logits: changed",
     ),
     "it can be made": ([("        self.weight = weight", "        self.weight = waight")], "NameError: name 'waight'"),
 }  # fmt: skip
@@ -176,7 +194,7 @@ def test_a_file_that_keeps_the_contract_passes_on_every_pair_of_families(
     assert all(each in first for each in families().values())
     assert name == "mine (logit)"
     assert rest == [
-        "  any role: settings passed; a missing teacher passed",
+        "  any role: settings passed; description passed; a missing teacher passed",
         "  frozen: pairs 36 of 36 passed; hard places passed",
     ]
     assert ended.err == ""
@@ -196,6 +214,59 @@ def test_a_broken_rule_is_named_with_the_place_and_what_was_seen(rule: str, call
     assert told
     assert all(line.startswith("    ") for line in told)
     assert any(f": {seen}" in line for line in told), told
+
+
+NO_LOSSES = {  # what is returned in place of losses, and what is said of it
+    "self.weight": "float came",
+    "distance": "Tensor came",
+    "{}": "the dict is empty",
+    '{"match": 0.5}': "'match' is of type float",
+    '{"match": distance[None]}': "'match' has the shape (1,)",
+    '{"match": distance.detach()}': "'match' does not require grad: ",
+}
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("returned", NO_LOSSES)
+def test_what_is_no_losses_is_said_to_be_none(returned: str, call: Any, written: Any) -> None:
+    ended = call("check", written((HARD + MATCH, f"return {returned}")))
+    assert ended.code == 1
+    failed = [line for line in ended.out.splitlines() if line.startswith("  FAILED: ")]
+    assert failed == ["  FAILED: losses are a dict of named scalar tensors that require grad"]
+    assert f"    frozen cnn:mlp: {NO_LOSSES[returned]}" in ended.out
+    assert f"    frozen mine: {NO_LOSSES[returned]}" in ended.out
+
+
+HOLDS = {  # a line that lets the method hold a network, where it stands, and what is said
+    "at once": ("        self.layer =", "        self.all = [NETWORKS.get('mlp')(3, 32, 4, hidden=2)]", "all[0]"),
+    "in training": (LOSSES, "    def rounds(self, batch, nets):\n        self.kept = {'nets': nets}\n"
+                            "        return super().rounds(batch, nets)\n", "kept['nets']"),
+    "one of both": (LOSSES, "    def rounds(self, batch, nets):\n        self.told = nets.teacher\n"
+                            "        return super().rounds(batch, nets)\n", "told"),
+    "when deployed": (LOSSES, "    def deployed(self, student, teacher_head):\n        self.final = (student,)\n"
+                              "        return student\n", "final[0]"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("when", HOLDS)
+def test_a_network_that_is_held_is_found_whenever_it_comes_and_told_once(when: str, call: Any, written: Any) -> None:
+    before, line, name = HOLDS[when]
+    imported = ("import torch\n", "import torch\nfrom kdbench.catalog import NETWORKS\n")
+    ended = call("check", written(imported, (before, f"{line}\n{before}")))
+    assert ended.code == 1
+    failed = [line for line in ended.out.splitlines() if line.startswith("  FAILED: ")]
+    assert failed == ["  FAILED: the method holds no network"]
+    assert ended.out.count(f"    frozen cnn:mlp: {name}: of a network") == 1
+
+
+@pytest.mark.usefixtures("few")
+def test_the_same_exception_in_many_hard_places_is_told_once_and_an_exit_is_one_too(call: Any, written: Any) -> None:
+    ended = call("check", written(("        told", "        raise SystemExit('enough')\n        told")))
+    assert ended.code == 1
+    (told,) = [line for line in ended.out.splitlines() if "places: " in line]
+    assert told.startswith("    frozen mine: SystemExit: enough (mine.py, line ")
+    assert f" ({len(PLACES) * len(SIZES)} places: ordinary of unlike sizes, gap-100 of unlike sizes, " in told
 
 
 @pytest.mark.usefixtures("few")
@@ -240,6 +311,24 @@ def test_a_method_is_checked_by_its_name_and_each_switch_is_turned(call: Any, mo
     assert "  absent: pairs 3 of 3 passed; switches 4 of 4 passed; hard places 5 of 5 passed" in ended.out.splitlines()
 
 
+def test_a_file_is_shown_as_a_method_is(call: Any, written: Any) -> None:
+    path = written(('kind = "logit"', 'kind = "logit"\n    presets = {"half": {"weight": 0.5, "idle": True}}'),
+                   ("weight: Annotated", "idle: bool = False, weight: Annotated"))  # fmt: skip
+    out = call("show", path).out.splitlines()
+    assert out[:3] == ["mine (method)", "", "Match the teacher's logits through a layer."]
+    assert "preset half: weight=0.5, idle=true" in out
+    assert [line.split() for line in out[-2:]] == [
+        ["idle", "bool", "false", "not", "searched"],
+        ["weight", "float", "0.5", "[0,", "10]", "search", "[0.1,", "1]"],
+    ]
+
+
+def test_what_is_shown_has_no_settings_and_is_found_whatever_its_case(call: Any) -> None:
+    said = call("show", "kd(alpha=2)").error
+    assert said == "'kd(alpha=2)' has settings; `kdbench show kd` shows which it takes"
+    assert "(did you mean 'kd'?)" in call("show", "KD").error
+
+
 def test_a_plug_in_is_checked_by_its_name(forks: Any, plug: Any) -> None:
     path = [
         plug("outside", changed(("self.weight * distance", "0 * distance")), "kdbench.methods: plugged = outside:Mine")
@@ -266,7 +355,9 @@ def test_all_methods_are_checked_together_and_how_far_it_is_is_told(call: Any, m
     [
         ("kdd", None, "no 'kdd' in methods (did you mean 'kd'?); known: "),
         ("nowhere.py", None, "there is no file nowhere.py"),
-        ("syntax.py", "class Broken(:", "syntax.py cannot be imported: SyntaxError("),
+        ("syntax.py", "nothing = 1\nclass Broken(:", "syntax.py:2: invalid syntax"),
+        ("exit.py", "raise SystemExit(3)", "exit.py cannot be imported: SystemExit(3)"),
+        ("KD", None, "no 'KD' in methods (did you mean 'kd'?); known: "),
         ("none.py", "nothing = 1", "none.py defines 0 public methods, wanted exactly one"),
         ("two.py", GOOD + "\n\nclass Other(Mine):\n    pass\n", "two.py defines 2 public methods, wanted exactly one"),
         ("kindless.py", changed(('    kind = "logit"\n', "")), "kindless.py lacks the class attribute 'kind'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from torch import nn
 
 from kdbench.architectures import counts, file_size, parameters
 from kdbench.catalog import NETWORKS
-from kdbench.costs import LEAST, costs, durations
-from kdbench.spec import Spec, pair_lists
+from kdbench.costs import FEWEST, LEAST, costs, durations
+from kdbench.profiling import window_size
+from kdbench.spec import Spec, pair_lists, parse_pairs
 from kdbench.store import Store
 
 UCI = (9, 128, 6)
@@ -56,18 +58,28 @@ def test_what_is_shown_is_what_is_counted(call: Callable[..., Any]) -> None:
 def test_a_pair_is_followed_by_how_many_times_less_its_student_costs(call: Callable[..., Any]) -> None:
     pair = "mlp(hidden=16):mlp(hidden=4)"
     found = rows(call("profile", pair, "--no-latency", "--format", "csv").out)
-    assert list(found) == ["mlp(hidden=16)", "mlp(hidden=4)", "teacher / student"]
+    assert list(found) == ["mlp(hidden=16)", "mlp(hidden=4)", "mlp(hidden=16) / mlp(hidden=4)"]
     teacher, student, less = found.values()
     for key in ("parameters", "multiply_adds", "activation_memory", "file_size"):
         assert float(less[key]) == float(teacher[key]) / float(student[key])
     shown = call("profile", pair, "--no-latency", "--format", "markdown").out
-    assert shown.splitlines()[-1].startswith("| teacher / student |")
+    assert shown.splitlines()[-1].startswith("| mlp(hidden=16) / mlp(hidden=4) |")
     assert f"{float(less['parameters']):.3g}×" in shown
 
 
 def test_a_list_of_pairs_is_profiled_by_its_name(call: Callable[..., Any]) -> None:
     shown = call("profile", "headline", "--no-latency").out
-    assert [line.split()[0] for line in shown.splitlines()[3:]] == ["resnet_lstman", "mlp", "teacher"]
+    assert [line.split("  ")[0] for line in shown.splitlines()[3:]] == ["resnet_lstman", "mlp", "resnet_lstman / mlp"]
+
+
+def test_in_a_list_of_pairs_each_network_stands_once_and_each_row_has_a_name_of_its_own(
+    call: Callable[..., Any],
+) -> None:
+    pairs = ["mlp(hidden=16):mlp(hidden=4)", "mlp(hidden=16):mlp(hidden=2)", "mlp(hidden=16)"]
+    text = call("profile", *pairs, "--no-latency", "--format", "csv").out
+    teacher, first, second = (f"mlp(hidden={hidden})" for hidden in (16, 4, 2))
+    labels = [row["network"] for row in csv.DictReader(io.StringIO(text))]
+    assert labels == [teacher, first, f"{teacher} / {first}", second, f"{teacher} / {second}"]
 
 
 def test_the_work_is_shown_by_kind_of_layer(call: Callable[..., Any]) -> None:
@@ -98,7 +110,8 @@ def test_latency_is_shown_with_what_it_depends_on(call: Callable[..., Any], tmp_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["mpl"], "no 'mpl' in architectures (did you mean 'mlp'?)"),
+        (["mpl"], "no 'mpl' in networks and lists of pairs (did you mean 'mlp'?)"),
+        (["cross_famly"], "no 'cross_famly' in networks and lists of pairs (did you mean 'cross_family'?)"),
         (["mlp(hidden=0)"], "mlp: hidden=0 is outside [1, 8192]"),
         (["mlp:mpl"], "no 'mpl' in architectures (did you mean 'mlp'?)"),
         (["mlp:"], "'' is not of the form name or name(key=value, ...)"),
@@ -108,7 +121,12 @@ def test_latency_is_shown_with_what_it_depends_on(call: Callable[..., Any], tmp_
         (["mlp", "--window", "0x128"], "window '0x128' is not of the form"),
         (["mlp", "-d", "uci_hr"], "no 'uci_hr' in datasets (did you mean 'uci_har'?)"),
         (["mlp", "-d", "own"], "own: path is missing"),
-        (["cnn", "--window", "9x3"], "cnn: "),
+        (["mlp", "--window", "٩x128"], "window '٩x128' is not of the form"),
+        (["cnn", "--window", "9x3"], "cnn: a window of 3 samples"),
+        (
+            ["mlp", "--classes", "100000000000"],
+            "mlp: too large for this machine's memory with 9 x 128 and 100000000000",
+        ),
     ],
 )
 def test_what_cannot_be_profiled_is_named_in_one_line(
@@ -124,6 +142,11 @@ def test_a_window_comes_from_a_dataset_or_from_options_and_not_from_both(call: C
     ended = call("profile", "mlp", "-d", "uci_har", "--window", "9x128")
     assert ended.code == 2
     assert "give one or the other" in ended.err
+
+
+@pytest.mark.parametrize("window", ["3x50", "3X50", "3×50", " 3 x 50 "])
+def test_a_window_is_written_with_any_cross(window: str) -> None:
+    assert window_size(window) == (3, 50)
 
 
 def test_a_network_that_cannot_take_the_window_does_not_keep_others_from_being_shown(call: Callable[..., Any]) -> None:
@@ -162,9 +185,36 @@ class Counting(nn.Module):
 def test_times_are_of_one_thread_in_evaluation_after_one_pass_to_warm_up() -> None:
     network = Counting()
     taken = durations(network, 3, 5, batch=7, seconds=0)
-    assert len(taken) == LEAST
-    assert network.calls == [((7, 3, 5), 1, False, False)] * (1 + LEAST)
-    assert len(durations(network, 3, 5, batch=1, seconds=0.05)) > LEAST
+    assert len(taken) == FEWEST
+    assert network.calls == [((7, 3, 5), 1, False, False)] * (1 + FEWEST)
+    assert len(durations(network, 3, 5, batch=1, seconds=0.05)) > FEWEST
+
+
+class Sleeping(nn.Module):
+    """Takes its time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.weight, self.seconds = nn.Parameter(torch.ones(1)), seconds
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(self.seconds)
+        return x
+
+
+def test_slow_passes_are_timed_longer_for_a_percentile_but_not_for_ever() -> None:
+    assert len(durations(Sleeping(0.01), 3, 5, batch=1, seconds=0.04, least=LEAST)) == LEAST
+    assert FEWEST <= len(durations(Sleeping(0.01), 3, 5, batch=1, seconds=0.04)) < LEAST
+    assert FEWEST <= len(durations(Sleeping(0.05), 3, 5, batch=1, seconds=0.04, least=LEAST)) < LEAST
+
+
+def test_each_module_is_back_in_its_own_mode_after_timing() -> None:
+    network = build(Spec("fcn", {"width": 0.02})).train()
+    network.layers[0].eval()
+    before = [module.training for module in network.modules()]
+    costs(network, 9, 128, seconds=0.001)
+    assert [module.training for module in network.modules()] == before
+    assert len(set(before)) == 2
 
 
 def test_a_record_holds_what_its_networks_cost(done: Path, cells: Any) -> None:
@@ -182,7 +232,7 @@ def test_a_record_holds_what_its_networks_cost(done: Path, cells: Any) -> None:
 def test_the_cost_table_compares_every_row_with_the_teacher(call: Callable[..., Any], copy: Path, job: Any) -> None:
     shown = call("table", *job, "--costs")
     assert shown.code == 0, shown.err
-    assert "| method        | parameters |" in shown.out.replace("  ", " ") or "| method " in shown.out
+    assert [cell.strip() for cell in shown.out.splitlines()[4].split("|")[1:3]] == ["method", "parameters"]
     lines = {row["row"]: row for row in csv.DictReader(io.StringIO(call("table", "--costs", "--format", "csv").out))}
     assert list(lines) == ["teacher alone", "student alone", "kd", "hmkd"]
     teacher, student = lines["teacher alone"], lines["student alone"]
@@ -193,6 +243,12 @@ def test_the_cost_table_compares_every_row_with_the_teacher(call: Callable[..., 
             student["multiply_adds"]
         )
     assert float(lines["kd"]["method_parameters"]) == 0 < float(lines["hmkd"]["method_parameters"])
+
+
+def test_a_metric_has_no_place_in_the_cost_table(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    ended = call("table", *job, "--costs", "--metric", "nonsense")
+    assert ended.code == 2
+    assert "--costs shows what networks cost and no metrics" in ended.err
 
 
 def test_times_are_in_no_table_that_runs_are_compared_by(call: Callable[..., Any], copy: Path, job: Any) -> None:
@@ -212,6 +268,13 @@ def test_lists_of_pairs_are_listed_and_shown(call: Callable[..., Any]) -> None:
 def test_a_list_of_pairs_stands_for_its_pairs_in_a_run(call: Callable[..., Any], sizes: Any) -> None:
     planned = call("plan", "-d", sizes[1], "-p", "headline", "-m", "kd").out
     assert "resnet_lstman:mlp  kd: 1 cells" in planned
+
+
+def test_a_pair_beside_a_list_that_has_it_stands_once() -> None:
+    listed = pair_lists()["paper"].pairs
+    assert set(map(str, parse_pairs(["paper", "fcn:mlp", "headline"]))) == set(map(str, listed))
+    assert len(parse_pairs(["paper", "fcn:mlp", "headline"])) == len(listed)
+    assert len(parse_pairs(["paper", "fcn(width=1.0):mlp"])) == len(listed) + 1  # pairs are compared as written
 
 
 @pytest.mark.parametrize("name", pair_lists())

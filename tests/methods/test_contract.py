@@ -23,11 +23,14 @@ from kdbench.contract import (
     all_pairs,
     for_role,
     judge,
+    judge_description,
     judge_missing_teacher,
     judge_settings,
     judge_variant,
     variants,
 )
+from kdbench.methods import KINDS
+from kdbench.results import aggregate
 from kdbench.train import Learner
 
 # Networks that have learnt nothing are often close to constant, which a method may warn of.
@@ -90,6 +93,15 @@ def test_the_unlike_networks_are_one_of_every_family() -> None:
 @pytest.mark.parametrize("name", METHODS.names())
 def test_every_default_and_preset_is_legal_and_every_search_range_too(name: str) -> None:
     judge_settings(Candidate.find(name)).settle()
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_every_method_is_of_a_known_kind_and_says_its_formula_source_and_deviations(name: str) -> None:
+    judge_description(Candidate.find(name)).settle()
+
+
+def test_tables_have_methods_in_the_order_of_kinds() -> None:
+    assert ("reference", *aggregate.KINDS, "ours") == KINDS
 
 
 @pytest.mark.parametrize("name", METHODS.names())

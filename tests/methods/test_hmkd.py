@@ -249,6 +249,16 @@ def test_teaching_a_frozen_teacher_alone_is_not_applicable() -> None:
         make("frozen", direction="s2t")
 
 
+@pytest.mark.parametrize(("role", "direction"), [("peer", "t2s"), ("peer", "s2t"), ("tuned", "t2s"), ("frozen", "t2s")])
+@pytest.mark.parametrize("weight", ["aux_weight", "hard_weight"])
+def test_following_a_merge_that_nothing_trains_is_not_applicable(role: str, direction: str, weight: str) -> None:
+    with pytest.raises(NotApplicable, match="stay the random projection"):
+        make(role, direction=direction, **{weight: 0.0})
+    for trained in ({"stop_grad": False}, {"use_mid": False}, {"mid_weight": 0.0}):
+        assert make(role, direction=direction, **{weight: 0.0}, **trained)
+    assert make(role, **{weight: 0.0})
+
+
 # Each term against slow arithmetic.
 
 

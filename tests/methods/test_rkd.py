@@ -80,3 +80,39 @@ def test_windows_far_from_the_origin_and_close_to_each_other_keep_their_angles_i
     rounded = losses_of(shifted, teacher.float())
     for name in ("distance", "angle"):
         assert rounded[name].item() == pytest.approx(exact[name].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("apart", [1e-3, 1e-5, 1e-6])
+def test_angles_between_near_duplicates_are_as_exact_as_all_others(apart: float, dtype: torch.dtype) -> None:
+    student, teacher = embedding(8, 6, 1), embedding(8, 5, 2).to(dtype)
+    student[1] = student[0] + apart * embedding(1, 6, 3)[0]
+    student[2] = student[0] + apart * embedding(1, 6, 4)[0]
+    student = student.to(dtype).requires_grad_()
+    difference = student.double()[None] - student.double()[:, None]  # (B, B, D)
+    length = difference.norm(dim=2, keepdim=True)
+    difference = torch.where(length > 0, difference / length.clamp_min(1e-30), 0)
+    cosines = [difference @ difference.transpose(1, 2)]
+    difference = teacher.double()[None] - teacher.double()[:, None]
+    difference = difference / difference.norm(dim=2, keepdim=True).clamp_min(1e-30)
+    wanted = torch.nn.functional.smooth_l1_loss(cosines[0], difference @ difference.transpose(1, 2))
+    angle = losses_of(student, teacher)["angle"]
+    (got,) = torch.autograd.grad(angle, student)
+    assert wanted.item() == pytest.approx(angle.item(), rel=1e-6 if dtype == torch.float32 else 1e-8)
+    (expected,) = torch.autograd.grad(wanted, student)
+    largest = float(expected.abs().max())
+    torch.testing.assert_close(got, expected, rtol=0, atol=largest * (1e-6 if dtype == torch.float32 else 1e-8))
+
+
+def test_duplicates_have_no_angle_and_finite_gradients() -> None:
+    student, teacher = embedding(6, 4, 1), embedding(6, 5, 2)
+    student[1], student[3], teacher[5] = student[0], student[2], teacher[4]
+    student.requires_grad_()
+    losses = losses_of(student, teacher)
+    (gradient,) = torch.autograd.grad(losses["distance"] + losses["angle"], student)
+    assert gradient.isfinite().all()
+    equal = embedding(1, 4, 3).expand(5, 4).clone().requires_grad_()
+    losses = losses_of(equal, equal.detach())
+    assert losses["angle"].item() == losses["distance"].item() == 0
+    (gradient,) = torch.autograd.grad(losses["distance"] + losses["angle"], equal)
+    assert not gradient.any()
