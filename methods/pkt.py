@@ -39,7 +39,6 @@ class PKT(Method):
 
     kind = "relation"
     checked_against = ("pkt",)
-    version = 2
 
     def __init__(
         self, setup: Setup, *, weight: Annotated[float, Range(0, 1e7, search=(1000, 300000), log=True)] = 30000.0

@@ -43,7 +43,6 @@ class RKD(Method):
 
     kind = "relation"
     checked_against = ("rkd_distance", "rkd_angle")
-    version = 2
 
     def __init__(
         self,

@@ -35,13 +35,14 @@ Params = Mapping[str, Any]
 def through(name: str, i: Inputs, role: str = "frozen", **settings: Any) -> dict[str, Tensor]:
     """Losses of a method that reads logits alone, in its last epoch."""
     classes = i["student"].shape[1]
-    shapes = Shapes(classes, (), 1)
+    shapes = Shapes(classes, ((1, 1),), 1)
     setup = Setup(classes, i["labels"], shapes, role=role, teacher=shapes)  # type: ignore[arg-type]
-    method = METHODS.get(name)(setup, **settings)
+    method = METHODS.get(name)(setup, **settings).to(i["student"].dtype)
     method.start_epoch(2, 3)
     nothing = i["student"].new_zeros(len(i["labels"]), 1)
-    batch = Batch(nothing[:, :, None], i["labels"], torch.arange(len(i["labels"])))
-    return method.losses(batch, Outputs(i["student"], (), nothing), Outputs(i["teacher"], (), nothing))
+    stages = (nothing[:, :, None],)
+    batch = Batch(stages[0], i["labels"], torch.arange(len(i["labels"])))
+    return method.losses(batch, Outputs(i["student"], stages, nothing), Outputs(i["teacher"], stages, nothing))
 
 
 OUTPUT_LAYERS = {"use_mid": False, "aux_weight": 0.0, "ramp": 0}  # of two networks that teach each other
