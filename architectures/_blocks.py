@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 
 def scaled(channels: int, width: float) -> int:
     """Channels of a layer at a relative width, at least one."""
     return max(1, round(channels * width))
+
+
+def output_of_each(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """What each layer makes of the output of the one before it, the first of x."""
+    outputs = []
+    for layer in layers:
+        x = layer(x)
+        outputs.append(x)
+    return outputs
 
 
 def same_conv(inputs: int, outputs: int, kernel: int, *, bias: bool = True) -> nn.Sequential:

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import scaled
+from kdbench.architectures._blocks import output_of_each, scaled
 from kdbench.architectures._settings import Range
 
 _DEPTH = 8
@@ -78,10 +78,6 @@ class ConvMixer(Backbone):
         self.head = nn.Linear(units, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = self.patches(x)
-        for layer in self.layers:
-            z = layer(z)
-            maps.append(z)  # (B, units, P)
-        embedding = z.mean(dim=2)  # (B, units)
+        maps = output_of_each(self.layers, self.patches(x))  # (B, units, P)
+        embedding = maps[-1].mean(dim=2)  # (B, units)
         return Outputs(self.head(embedding), maps, embedding)

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import fcn_layers, scaled
+from kdbench.architectures._blocks import fcn_layers, output_of_each, scaled
 from kdbench.architectures._settings import Range
 
 
@@ -49,10 +49,6 @@ class FCN(Backbone):
         self.head = nn.Linear(narrow, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = x
-        for layer in self.layers:
-            z = layer(z)
-            maps.append(z)  # (B, narrow or wide, T)
-        embedding = z.mean(dim=2)  # (B, narrow)
+        maps = output_of_each(self.layers, x)  # (B, narrow or wide, T)
+        embedding = maps[-1].mean(dim=2)  # (B, narrow)
         return Outputs(self.head(embedding), maps, embedding)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import fcn_layers, scaled
+from kdbench.architectures._blocks import fcn_layers, output_of_each, scaled
 from kdbench.architectures._settings import Range
 
 
@@ -69,12 +69,8 @@ class LSTMFCN(Backbone):
         self.head = nn.Linear(units + narrow, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = x
-        for convolution in self.convolutions:
-            z = convolution(z)
-            maps.append(z)  # (B, narrow or wide, T)
-        mean = z.mean(dim=2)  # (B, narrow)
+        maps = output_of_each(self.convolutions, x)  # (B, narrow or wide, T)
+        mean = maps[-1].mean(dim=2)  # (B, narrow)
         _, (states, _) = self.lstm(x)
         last = states[0]  # (B, units)
         logits = self.head(torch.cat([self.dropout(last), mean], dim=1))

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import scaled
+from kdbench.architectures._blocks import output_of_each, scaled
 from kdbench.architectures._settings import Range
 
 # Channels of the separable blocks; the first block of every stage but the first halves the length.
@@ -74,10 +74,6 @@ class MobileNet(Backbone):
         self.head = nn.Linear(inputs, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = self.stem(x)
-        for stage in self.stages:
-            z = stage(z)
-            maps.append(z)  # (B, C_i, T / 2^i)
-        embedding = z.mean(dim=2)  # (B, C_5)
+        maps = output_of_each(self.stages, self.stem(x))  # (B, C_i, T / 2^i)
+        embedding = maps[-1].mean(dim=2)  # (B, C_5)
         return Outputs(self.head(embedding), maps, embedding)

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import residual_blocks, scaled
+from kdbench.architectures._blocks import output_of_each, residual_blocks, scaled
 from kdbench.architectures._settings import Range
 
 
@@ -50,10 +50,6 @@ class ResNet(Backbone):
         self.head = nn.Linear(wide, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = x
-        for block in self.blocks:
-            z = block(z)
-            maps.append(z)  # (B, narrow or wide, T)
-        embedding = z.mean(dim=2)  # (B, wide)
+        maps = output_of_each(self.blocks, x)  # (B, narrow or wide, T)
+        embedding = maps[-1].mean(dim=2)  # (B, wide)
         return Outputs(self.head(embedding), maps, embedding)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import residual_blocks, scaled
+from kdbench.architectures._blocks import output_of_each, residual_blocks, scaled
 from kdbench.architectures._settings import Choice, Range
 
 
@@ -91,12 +91,8 @@ class ResNetLSTMaN(Backbone):
         self.head = nn.Linear(wide + units, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = x
-        for block in self.blocks:
-            z = block(z)
-            maps.append(z)  # (B, narrow or wide, T)
+        maps = output_of_each(self.blocks, x)  # (B, narrow or wide, T)
         first = self.attend_input(x.transpose(1, 2) if self.over_time else x)  # (B, units)
         second = self.attend_again(first[:, None, :])  # (B, units)
-        embedding = torch.cat([z.mean(dim=2), second], dim=1)  # (B, wide + units)
+        embedding = torch.cat([maps[-1].mean(dim=2), second], dim=1)  # (B, wide + units)
         return Outputs(self.head(embedding), (*maps, first[:, :, None], second[:, :, None]), embedding)

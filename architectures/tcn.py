@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._blocks import scaled
+from kdbench.architectures._blocks import output_of_each, scaled
 from kdbench.architectures._settings import Range
 
 _KERNEL = 7
@@ -84,10 +84,6 @@ class TCN(Backbone):
         self.head = nn.Linear(units, classes)
 
     def forward(self, x: Tensor) -> Outputs:
-        maps = []
-        z = x
-        for block in self.blocks:
-            z = block(z)
-            maps.append(z)  # (B, units, T)
-        embedding = z[:, :, -1]  # (B, units)
+        maps = output_of_each(self.blocks, x)  # (B, units, T)
+        embedding = maps[-1][:, :, -1]  # (B, units)
         return Outputs(self.head(embedding), maps, embedding)
