@@ -265,16 +265,15 @@ class _Run:
         if isinstance(self.teacher, Learner) and taught is not None:
             metrics["teacher"] = score(taught, y, person)
         weights = {key: value.cpu() for key, value in model.state_dict().items()}
-        return _Result(metrics, self.method.facts(), self.costs(), predictions, weights)
+        return _Result(metrics, self.method.facts(), self.costs(model), predictions, weights)
 
     def deployed(self) -> nn.Module:
         """The model that is judged and kept."""
         head = None if self.teacher is None else self.teacher.network.head
         return self.method.deployed(self.student.network, head)
 
-    def costs(self) -> dict[str, float]:
+    def costs(self, model: nn.Module) -> dict[str, float]:
         """What the deployed model costs, what the method added for training, and what the teacher costs."""
-        model = self.deployed()
         found = self._costs_of(self.cell.student if model is self.student.network else None, model)
         found["method_parameters"] = float(parameters(self.method))
         if self.teacher is not None:
