@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import product
+from typing import Any
 
 import torch
 
@@ -77,6 +78,17 @@ class Plan:
                 fold = f" fold {place.fold}" if place.fold else ""
                 named[place.digest] = f"{place.dataset} {place.pair} {place.row} seed {place.seed}{fold}"
         return named
+
+    def plain(self) -> dict[str, Any]:
+        """Cells and places as JSON has them."""
+        return {"cells": [cell.plain for cell in self.cells.values()], "places": list(map(asdict, self.places))}
+
+    @classmethod
+    def from_plain(cls, matrix: Matrix, table: Mapping[str, Any]) -> Plan:
+        """The plan that `plain` wrote, of the same matrix."""
+        cells = map(Cell.from_plain, table["cells"])
+        places = [Planned(**place) for place in table["places"]]
+        return cls(matrix, {cell.digest: cell for cell in cells}, places)
 
     @property
     def warning(self) -> str:

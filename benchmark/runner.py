@@ -59,7 +59,8 @@ def make_plan(
     Args:
         matrix: what is to be run.
         runtime: where its data are.
-        download: whether a missing dataset may be fetched.
+        download: whether a missing dataset may be fetched; if not, the matrix as it was written out when it was run in
+            this store stands in for it.
         chosen: whether the user named the datasets; if not, the matrix's fallback stands in for one that cannot be had.
         warn: told, loudly, when it does.
 
@@ -73,6 +74,8 @@ def make_plan(
     try:
         return expand(matrix, prepared)
     except DataUnavailable as error:
+        if not download and (plan := Store(runtime.store).plan(matrix)) is not None:
+            return plan  # results can be read where the data are not
         if chosen or matrix.fallback is None:
             raise
         name = str(matrix.fallback)

@@ -6,7 +6,6 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import fill
@@ -108,7 +107,7 @@ class Session:
         self.store.open_for_writing()
         if jobs is None:
             jobs = 1 if self.runtime.device != "cpu" or not _installed("pebble") else len(_cores())
-        identity = self.store.remember(replace(plan.matrix, fallback=None))  # it has been decided
+        identity = self.store.remember(plan)
         mirror = Mirror(self.store, identity, plan, self.say) if track and self._tracking_works() else None
         todo = unfinished(plan, self.store, retry_failed=retry_failed, rerun_stale=rerun_stale)
         self.say(

@@ -152,6 +152,9 @@ class Part:
     version: int
 
 
+_PARTS = ("dataset", "method", "student", "teacher")
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training run, written out in full: what its numbers depend on, and the name and note of its recipe.
@@ -190,8 +193,18 @@ class Cell:
             return None if p is None else {"name": p.name, "settings": dict(p.settings), "version": p.version}
 
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
-        parts = {key: part(shown[key]) for key in ("dataset", "method", "student", "teacher")}
+        parts = {key: part(shown[key]) for key in _PARTS}
         return {**shown, **parts, "recipe": dict(vars(self.recipe))}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Cell:
+        """The cell that `plain` wrote."""
+
+        def part(p: Mapping[str, Any] | None) -> Part | None:
+            return None if p is None else Part(p["name"], tuple(p["settings"].items()), p["version"])
+
+        parts = {key: part(plain[key]) for key in _PARTS}
+        return cls(**{**plain, **parts, "recipe": Recipe(**plain["recipe"])})
 
     @cached_property
     def digest(self) -> str:

@@ -10,6 +10,7 @@
                   checkpoint.pt     while running: everything that the next epoch needs
                   epoch             while running: epochs done
     runs/matrices/<name>-<hash>.json   matrices that were run here
+    runs/plans/<name>-<hash>.json      the cells and places that each was written out to
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -30,6 +32,7 @@ import torch
 
 from kdbench.errors import KdbenchError, MachineError
 from kdbench.files import write_whole
+from kdbench.plan import Plan
 from kdbench.results import Record
 from kdbench.spec import Matrix
 
@@ -185,14 +188,27 @@ class Store:
         except (FileNotFoundError, ValueError):
             return None
 
-    def remember(self, matrix: Matrix) -> str:
-        """Keep a matrix that is run here, as the last one; returns its identity, name and hash."""
-        text = json.dumps(matrix.plain(), indent=1)
-        identity = f"{matrix.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        folder = self.root / "matrices"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"{identity}.json", text)  # also makes it the newest
+    def remember(self, plan: Plan) -> str:
+        """Keep a matrix that is run here, as the last one, and its plan; returns its identity, name and hash."""
+        identity, text = _identified(plan.matrix)
+        for folder, content in (("plans", json.dumps(plan.plain())), ("matrices", text)):
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            write_whole(self.root / folder / f"{identity}.json", content)  # also makes it the newest
         return identity
+
+    def plan(self, matrix: Matrix) -> Plan | None:
+        """A matrix as it was written out when it was last run here; None where it was not.
+
+        Raises:
+            KdbenchError: if the file cannot be read as a plan.
+        """
+        path = self.root / "plans" / f"{_identified(matrix)[0]}.json"
+        try:
+            return Plan.from_plain(matrix, json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError, KdbenchError) as error:
+            raise KdbenchError(f"{path}: {error!r}; remove the file") from None
 
     def matrices(self) -> Iterator[tuple[str, Matrix]]:
         """Identities and matrices that were run here, the one run last first.
@@ -207,6 +223,12 @@ class Store:
             except (ValueError, KdbenchError) as error:
                 raise KdbenchError(f"{path}: {error}; remove the file") from None
             yield path.stem, matrix
+
+
+def _identified(matrix: Matrix) -> tuple[str, str]:
+    """Name and hash of a matrix, and its JSON. What might have stood in for its data is not part of what was run."""
+    text = json.dumps(replace(matrix, fallback=None).plain(), indent=1)
+    return f"{matrix.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text
 
 
 def _saved(state: dict[str, Any]) -> bytes:

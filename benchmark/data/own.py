@@ -15,7 +15,7 @@ from kdbench.data._own_csv import read_recordings
 from kdbench.data._own_npz import read_windows, window_length
 from kdbench.data._own_people import numbered
 from kdbench.data._own_toml import TOML, About, Parts
-from kdbench.errors import KdbenchError
+from kdbench.errors import DataUnavailable, KdbenchError
 
 VARIED = 16
 """Different values in a window that two people do not come to share by chance, as they may a sensor at rest."""
@@ -92,7 +92,7 @@ class Own(Dataset):
             raise KdbenchError(f"own: path is missing; wanted own(path=FOLDER), a folder that holds {TOML}")
         place = Path(self.path).expanduser().absolute()
         if not place.exists():
-            raise KdbenchError(f"own: {place} does not exist; wanted a folder that holds {TOML}")
+            raise DataUnavailable(f"own: {place} does not exist; wanted a folder that holds {TOML}")
         return place
 
     @property

@@ -170,9 +170,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert shown.stdout == "[]\n"
 
 
-def test_the_installed_command_runs(cache: Path, copy: Path) -> None:
+@pytest.mark.parametrize("command", [[CONSOLE], [sys.executable, "-m", "kdbench"]])
+def test_the_installed_command_runs(cache: Path, copy: Path, command: list[str]) -> None:
     env = {**os.environ, "KDBENCH_CACHE": str(cache), "KDBENCH_STORE": str(copy)}
-    shown = subprocess.run([CONSOLE, "status"], capture_output=True, text=True, env=env, check=False)
+    shown = subprocess.run([*command, "status"], capture_output=True, text=True, env=env, check=False)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith(f"quick in {copy}: 4 done\n")
 

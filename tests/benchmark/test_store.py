@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from kdbench.cells import Runtime
 from kdbench.errors import KdbenchError
 from kdbench.files import fresh_folder, write_whole
+from kdbench.plan import Plan
 from kdbench.results import Record
+from kdbench.selection import Selection
+from kdbench.session import Session
 from kdbench.spec import Matrix, Spec
 from kdbench.store import Store
 
@@ -68,13 +74,61 @@ def test_matrices_come_back_the_one_run_last_first(store: Path) -> None:
     runs = Store(store)
     one = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
     two = Matrix("two", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
-    runs.remember(one)
+    runs.remember(Plan(one))
     time.sleep(0.01)
-    runs.remember(two)
+    runs.remember(Plan(two))
     assert [matrix for _, matrix in runs.matrices()] == [two, one]
     time.sleep(0.01)
-    runs.remember(one)
+    runs.remember(Plan(one))
     assert [matrix for _, matrix in runs.matrices()] == [one, two]
+
+
+def test_a_plan_comes_back_as_it_was_remembered(store: Path, where: Runtime, selection: Selection) -> None:
+    with_reasons = replace(selection, methods=("hmkd", "kd", "at"))  # an MLP has no time axis: n/a
+    plan = Session(with_reasons, where).plan(download=False)
+    assert any(place.reason for place in plan.places)
+    runs = Store(store)
+    assert runs.plan(plan.matrix) is None
+    runs.remember(plan)
+    again = runs.plan(plan.matrix)
+    assert again == plan
+    assert list(again.cells) == list(plan.cells)  # teachers first
+    assert runs.plan(replace(plan.matrix, fallback=Spec("synthetic"))) is not None  # it was not needed
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"cells": [{}], "places": []}', '{"cells": [], "places": [{}]}'])
+def test_a_plan_that_cannot_be_read_is_named(store: Path, content: str) -> None:
+    runs = Store(store)
+    matrix = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
+    path = store / "plans" / f"{runs.remember(Plan(matrix))}.json"
+    path.write_text(content)
+    with pytest.raises(KdbenchError, match=re.escape(f"{path}: ") + ".*; remove the file"):
+        runs.plan(matrix)
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
+def test_results_are_read_where_the_data_are_not(call: Callable[..., Any], store: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "dataset.toml").write_text(
+        'name = "study"\nrate = 50\nclasses = ["walk", "sit"]\nchannels = [{ name = "x", unit = "g" }]\n'
+        "[split]\ntest = [3]\n[windows]\n"
+    )
+    people, labels = np.repeat([1, 2, 3], 8), np.tile([0, 1], 12)
+    x = np.random.default_rng(0).normal(size=(24, 1, 16))
+    np.savez(study / "windows.npz", x=x, y=labels, person=people)
+    sizes = ("-p", "mlp(hidden=8):mlp(hidden=4)", "-m", "kd", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=8")
+    job = ("-d", f"own(path={study})", *sizes)
+    assert call("run", *job, "--no-track", "-j", 1).code == 0
+    questions = [("table",), ("table", "--costs"), ("table", *job), ("status",), ("table", "--format", "csv")]
+    before = [call(*question) for question in questions]
+    assert all(ended.code == 0 for ended in before)
+    study.rename(tmp_path / "elsewhere")
+    assert [call(*question) for question in questions] == before
+    assert call("track", "rebuild").out == f"wrote 3 runs to {store / 'mlflow.db'}\n"
+    gone = f"own: {study} does not exist; wanted a folder that holds dataset.toml"
+    assert call("table", "--seeds", 2).error == gone  # another matrix: it was not run here
+    assert call("run", *job, "--no-track").error == gone
 
 
 def test_a_file_in_the_place_of_the_store_is_refused(store: Path) -> None:
