@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from kdbench.cells import Runtime
@@ -193,14 +192,14 @@ def status(**chosen: Any) -> None:
     show_default=True,
     help="macro_f1, accuracy, weighted_f1, worst_person_f1, calibration_error, agreement, ...",
 )
-@click.option("--costs", is_flag=True, help="What the networks cost, instead of how well they do.")
+@click.option(
+    "--costs", is_flag=True, help="What the networks cost: each alone beside its scores, and against the teacher."
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def table(form: str, metrics: tuple[str, ...], costs: bool, output: Path | None, **chosen: Any) -> None:
     """Print the table of what has been run. Without options: of the matrix run last."""
-    if costs and click.get_current_context().get_parameter_source("metrics") is not ParameterSource.DEFAULT:
-        raise click.UsageError("--costs shows what networks cost and no metrics; give one or the other")
     session = _session(chosen, last=True)
-    _write(session.cost_table(form) if costs else session.table(form, metrics), output)
+    _write(session.cost_table(form, metrics) if costs else session.table(form, metrics), output)
 
 
 @main.command()
@@ -208,14 +207,18 @@ def table(form: str, metrics: tuple[str, ...], costs: bool, output: Path | None,
 @_store
 @_data_dir
 @click.option("--metric", default="macro_f1", show_default=True)
+@click.option("--costs", is_flag=True, help="Draw the metric against multiply-adds instead.")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default="gain.png", show_default=True,
-    help="Its ending gives the format: png, pdf or svg.",
-)  # fmt: skip
-def plot(metric: str, output: Path, **chosen: Any) -> None:
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Its ending gives the format: png, pdf or svg.  [default: gain.png; costs.png with --costs]",
+)
+def plot(metric: str, costs: bool, output: Path | None, **chosen: Any) -> None:
     """Draw the gain over the student alone, every seed a point. Without options: of the matrix run last."""
-    _session(chosen, last=True).plot(metric, output)
-    click.echo(f"wrote {output}")
+    path = output or Path("costs.png" if costs else "gain.png")
+    _session(chosen, last=True).plot(metric, path, costs=costs)
+    click.echo(f"wrote {path}")
 
 
 @main.command()

@@ -34,6 +34,7 @@ class Planned:
     Args:
         dataset: as the table calls it.
         pair: ``teacher:student``.
+        network: of the two the one that is deployed.
         row: as the table calls it.
         kind: the method's kind.
         part: teacher, student (alone) or method.
@@ -46,6 +47,7 @@ class Planned:
 
     dataset: str
     pair: str
+    network: str
     row: str
     kind: str
     part: Role
@@ -165,7 +167,8 @@ def _expand_block(
     plan: Plan, dataset: Spec, data: Prepared, teacher: Spec, student: Spec, rows: list[_ClosedRow]
 ) -> None:
     matrix = plan.matrix
-    block = (str(DATASETS.short(dataset)), f"{NETWORKS.short(teacher)}:{NETWORKS.short(student)}")
+    names = {"teacher": str(NETWORKS.short(teacher)), "student": str(NETWORKS.short(student))}
+    block = (str(DATASETS.short(dataset)), f"{names['teacher']}:{names['student']}")
     parts = {"teacher": NETWORKS.close(teacher), "student": NETWORKS.close(student)}
     shapes: dict[str, Shapes] = {}
     impossible: dict[str, str] = {}
@@ -200,7 +203,8 @@ def _expand_block(
                 cell = make(seed, fold)
                 digest = cell.digest
                 plan.cells.setdefault(digest, cell)
-            plan.places.append(Planned(*block, name, kind, part, seed, digest, reason, note, fold))
+            deployed = names["teacher" if part == "teacher" else "student"]
+            plan.places.append(Planned(*block, deployed, name, kind, part, seed, digest, reason, note, fold))
 
     @cache
     def teacher_alone(seed: int, fold: int) -> Cell:

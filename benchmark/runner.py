@@ -204,7 +204,7 @@ def entries(plan: Plan, store: Store) -> list[Entry]:
 
 def _entry(place: Planned, plan: Plan, records: dict[str, Record | None]) -> Entry:
     def entry(status: Status, reason: str | None, record: Record | None = None, *, stale: bool = False) -> Entry:
-        names = (place.dataset, place.pair, place.row, place.kind, place.part, place.seed)
+        names = (place.dataset, place.pair, place.network, place.row, place.kind, place.part, place.seed)
         return Entry(*names, status, reason, stale, record, place.note, fold=place.fold)
 
     if place.digest is None:

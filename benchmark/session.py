@@ -195,19 +195,29 @@ class Session:
         except ValueError as error:
             raise KdbenchError(str(error)) from None
 
-    def cost_table(self, form: str) -> str:
-        """What the networks of the table cost: markdown, or csv (a line per row)."""
-        filled = entries(self.plan(download=False), self.store)
-        return costs_report(filled, version=version("kdbench")) if form == "markdown" else costs_csv(filled)
+    def cost_table(self, form: str, metrics: tuple[str, ...]) -> str:
+        """What the networks of the table cost and how well each does: markdown, or csv (a line per row)."""
+        plan = self.plan(download=False)
+        filled = entries(plan, self.store)
+        try:
+            if form != "markdown":
+                return costs_csv(filled, metrics)
+            return costs_report(filled, metrics, version=version("kdbench"), warning=plan.warning)
+        except ValueError as error:
+            raise KdbenchError(str(error)) from None
 
-    def plot(self, metric: str, path: Path) -> None:
-        """Draw the gain over the student alone."""
-        from kdbench.results.figures import gain_figure
+    def plot(self, metric: str, path: Path, *, costs: bool = False) -> None:
+        """Draw the gain over the student alone, or the metric against multiply-adds."""
+        from kdbench.results.figures import cost_figure, gain_figure
 
         plan = self.plan(download=False)
+        filled = entries(plan, self.store)
         title = fill(plan.warning, 50) or None  # a figure has no caption of its own
         try:
-            gain_figure(tabulate(entries(plan, self.store), metric), path, title)
+            if costs:
+                cost_figure(filled, metric, path, title)
+            else:
+                gain_figure(tabulate(filled, metric), path, title)
         except ValueError as error:
             raise KdbenchError(str(error)) from None
 

@@ -12,11 +12,14 @@ STALE = "†"
 NOT_APPLICABLE = "n/a"
 
 
-def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
-    """One paragraph on what the table shows, from the records themselves; ``version`` is that of kdbench."""
+def caption(entries: Sequence[Entry], table: Table, version: str, *, metrics: Sequence[str] = ()) -> str:
+    """One paragraph on what the table shows, from the records themselves.
+
+    ``version`` is that of kdbench, ``metrics`` what is shown where it is more than the table's own.
+    """
     records = {entry.record.digest: entry.record for entry in entries if entry.record}
     parts = [
-        _metric(table),
+        _metrics(table, metrics or [table.metric]),
         *_conditions(table),
         *_folds(table),
         _seeds(table),
@@ -28,11 +31,11 @@ def caption(entries: Sequence[Entry], table: Table, version: str) -> str:
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
-def _metric(table: Table) -> str:
+def _metrics(table: Table, metrics: Sequence[str]) -> str:
     datasets = ", ".join(dict.fromkeys(block.dataset for block in table.blocks))
-    lower = " (lower is better)" if table.metric in LOWER_IS_BETTER else ""
-    name = title(table.metric)
-    return f"{name[0].upper()}{name[1:]}{lower} in percent on {datasets}"
+    named = [title(metric) + " (lower is better)" * (metric in LOWER_IS_BETTER) for metric in metrics]
+    names = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    return f"{names[0].upper()}{names[1:]} in percent on {datasets}"
 
 
 def _conditions(table: Table) -> list[str]:
@@ -97,7 +100,9 @@ def _reasons(entries: Sequence[Entry]) -> list[str]:
             found.setdefault((entry.row, str(entry.reason)), {})[entry.dataset, entry.pair] = None
     rows: dict[str, list[str]] = {}
     for (row, reason), blocks in found.items():
-        on = "" if blocks.keys() == everywhere else f" on {', '.join(map(' '.join, blocks))}"
+        on = (
+            "" if blocks.keys() == everywhere else f" on {', '.join(' '.join(filter(None, block)) for block in blocks)}"
+        )
         rows.setdefault(reason, []).append(row + on)
     return [f"{NOT_APPLICABLE}, {'; '.join(named)}: {reason}" for reason, named in rows.items()]
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
-from kdbench.results.render import NOTHING, csv_text, pipe_table
+from kdbench.results.aggregate import tabulate
+from kdbench.results.captions import caption
+from kdbench.results.metrics import title
+from kdbench.results.networks import alone, tabulate_networks
+from kdbench.results.render import NOTHING, csv_text, pipe_table, score_text
+from kdbench.results.statistics import medians
 from kdbench.results.table import Block, Entry, Role
 
 HEADINGS = {
@@ -33,26 +37,39 @@ class CostRow:
     pair: str
     label: str
     role: Role
+    network: str
     costs: Mapping[str, float]
     ratios: Mapping[str, float]
     """How many times less than the teacher's, by cost; empty for the teacher itself."""
+    means: tuple[float | None, ...]
+    """Of each metric over the row's runs; None unless it is complete."""
 
 
-def tabulate_costs(entries: Sequence[Entry]) -> list[CostRow]:
-    """A row for each row of each block, in the order of the entries; costs that no run recorded are left out."""
-    blocks: dict[Block, dict[tuple[str, Role], list[Mapping[str, float]]]] = {}
+def tabulate_costs(entries: Sequence[Entry], metrics: Sequence[str] = ()) -> list[CostRow]:
+    """A row for each row of each block, in the order of the entries; costs that no run recorded are left out.
+
+    Raises:
+        ValueError: as `tabulate` does.
+    """
+    means: dict[tuple[Block, str], list[float | None]] = {}
+    for table in (tabulate(entries, metric) for metric in metrics):
+        for row in table.rows:
+            for block, score in zip(table.blocks, row.scores, strict=True):
+                means.setdefault((block, row.label), []).append(score.mean if score.complete else None)
+    blocks: dict[Block, dict[tuple[str, Role, str], list[Mapping[str, float]]]] = {}
     for entry in entries:
         rows = blocks.setdefault(Block(entry.dataset, entry.pair), {})
-        recorded = rows.setdefault((entry.row, entry.role), [])
+        recorded = rows.setdefault((entry.row, entry.role, entry.network), [])
         if entry.status == "done" and entry.record is not None:
             recorded.append(entry.record.costs)
     found = []
     for block, rows in blocks.items():
-        costs = {head: _medians(recorded) for head, recorded in rows.items()}
+        costs = {head: medians(recorded) for head, recorded in rows.items()}
         teacher = next((costs[head] for head in rows if head[1] == "teacher"), {})
-        for (label, role), cost in costs.items():
+        for (label, role, network), cost in costs.items():
             ratios = {} if role == "teacher" else compression(teacher, cost)
-            found.append(CostRow(block.dataset, block.pair, label, role, cost, ratios))
+            scores = tuple(means.get((block, label), ()))
+            found.append(CostRow(block.dataset, block.pair, label, role, network, cost, ratios, scores))
     return found
 
 
@@ -61,38 +78,88 @@ def compression(teacher: Mapping[str, float], student: Mapping[str, float]) -> d
     return {key: teacher[key] / student[key] for key in COMPARED if key in teacher and student.get(key)}
 
 
-def costs_report(entries: Sequence[Entry], *, version: str) -> str:
-    """A Markdown page with a table for each dataset and pair; ``version`` is that of kdbench."""
-    parts = ["# kdbench: costs"]
-    found = tabulate_costs(entries)
-    for dataset, pair in dict.fromkeys((row.dataset, row.pair) for row in found):
-        header = ["method", *(HEADINGS[key] for key in COMPARED), "training adds"]
-        lines = [
-            [row.label, *(_cell(row, key) for key in COMPARED), shown(ADDED, row.costs.get(ADDED))]
-            for row in found
-            if (row.dataset, row.pair) == (dataset, pair)
-        ]
-        parts += [f"## {dataset}, {pair}", pipe_table([header, *lines], left=1)]
-    caption = (
-        "What is deployed costs this for one window; in brackets how many times less than the teacher. Multiply-adds: "
+def costs_report(
+    entries: Sequence[Entry],
+    metrics: Sequence[str] = ("macro_f1", "accuracy"),
+    *,
+    version: str,
+    warning: str = "",
+) -> str:
+    """A Markdown page: every network alone with its scores, then what each method deploys against the teacher.
+
+    ``version`` is that of kdbench, ``warning`` what must be said against the protocol.
+
+    Raises:
+        ValueError: as `tabulate` does, or without metrics.
+    """
+    if not metrics:
+        raise ValueError("costs_report: no metrics came")
+    parts = ["# kdbench: costs", *_networks(entries, metrics, version, warning)]
+    legend = (
+        "Costs are of what is deployed, for one window. Multiply-adds: "
         "convolutions and matrix products; activations: peak of what is live at once, in float32; file: weights and "
         "buffers in float32; latency: batch 1 on one CPU thread, median within a run and over runs, timed where the "
         "run was trained, beside whatever else that machine did, once for each worker process and network, so rows "
-        "may share it; training adds: parameters that the method trains "
-        f"beside the student's. kdbench {version}."
+        "may share it"
     )
-    return "\n\n".join([*parts, caption]) + "\n"
-
-
-def costs_csv(entries: Sequence[Entry]) -> str:
-    """One line per dataset, pair and row, with every cost and ratio in full precision."""
-    header = ["dataset", "pair", "row", "role", *HEADINGS, ADDED, *(f"{key}_ratio" for key in COMPARED)]
-    lines: list[list[object]] = [[*header]]
-    for row in tabulate_costs(entries):
-        costs = [row.costs.get(key) for key in (*HEADINGS, ADDED)]
-        lines.append(
-            [row.dataset, row.pair, row.label, row.role, *costs, *(row.ratios.get(key) for key in COMPARED)],
+    if any(entry.role == "method" for entry in entries):
+        parts += _pairs(tabulate_costs(entries))
+        legend += (
+            "; in brackets: how many times less than the teacher; training adds: parameters that the method trains "
+            "beside the student's"
         )
+    return "\n\n".join([*parts, f"{legend}. kdbench {version}."]) + "\n"
+
+
+def _networks(entries: Sequence[Entry], metrics: Sequence[str], version: str, warning: str) -> list[str]:
+    """A table for each dataset, and a caption."""
+    rows, parts = tabulate_networks(entries, metrics), []
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        header = ["network", *map(title, metrics), *(HEADINGS[key] for key in COMPARED)]
+        lines = [
+            [f"**{row.network}**" if row.front else row.network]
+            + [score_text(score) for score in row.scores]
+            + [shown(key, row.costs.get(key)) for key in COMPARED]
+            for row in rows
+            if row.dataset == dataset
+        ]
+        parts += [f"## Networks alone on {dataset}", pipe_table([header, *lines], left=1)]
+    if not parts:
+        return []
+    runs = alone(entries)
+    conditions = caption(runs, tabulate(runs, metrics[0], warning=warning), version, metrics=metrics)
+    bold = f"Bold: no network with as many multiply-adds or fewer does as well in {title(metrics[0])}."
+    return [*parts, f"{conditions} {bold}"]
+
+
+def _pairs(rows: Sequence[CostRow]) -> list[str]:
+    """A table for each dataset and pair."""
+    parts = []
+    for dataset, pair in dict.fromkeys((row.dataset, row.pair) for row in rows):
+        header = ["method", *(HEADINGS[key] for key in COMPARED), "training adds"]
+        lines = [
+            [row.label, *(_cell(row, key) for key in COMPARED), shown(ADDED, row.costs.get(ADDED))]
+            for row in rows
+            if (row.dataset, row.pair) == (dataset, pair)
+        ]
+        parts += [f"## {dataset}, {pair}", pipe_table([header, *lines], left=1)]
+    return parts
+
+
+def costs_csv(entries: Sequence[Entry], metrics: Sequence[str] = ("macro_f1", "accuracy")) -> str:
+    """One line per dataset, pair and row: metrics, every cost and ratio, in full precision.
+
+    A metric is the mean over runs, as a fraction, and empty where a run is missing.
+
+    Raises:
+        ValueError: as `tabulate` does.
+    """
+    header = ["dataset", "pair", "row", "role", "network", *metrics, *HEADINGS, ADDED]
+    lines: list[list[object]] = [[*header, *(f"{key}_ratio" for key in COMPARED)]]
+    for row in tabulate_costs(entries, metrics):
+        line: list[object] = [row.dataset, row.pair, row.label, row.role, row.network, *row.means]
+        line += [row.costs.get(key) for key in (*HEADINGS, ADDED)]
+        lines.append([*line, *(row.ratios.get(key) for key in COMPARED)])
     return csv_text(lines)
 
 
@@ -124,8 +191,3 @@ def _scaled(value: float, unit: str) -> str:
 def _cell(row: CostRow, key: str) -> str:
     text = shown(key, row.costs.get(key))
     return f"{text} ({ratio(row.ratios[key])})" if key in row.ratios else text
-
-
-def _medians(recorded: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    keys = dict.fromkeys(key for costs in recorded for key in costs)
-    return {key: median(costs[key] for costs in recorded if key in costs) for key in keys}

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kdbench.results.costs import tabulate_costs
 from kdbench.results.metrics import title as metric_title
-from kdbench.results.table import Table
+from kdbench.results.networks import tabulate_networks
+from kdbench.results.table import Entry, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +57,74 @@ def gain_figure(table: Table, path: str | Path, title: str | None = None) -> Non
         keys += [("mean", {**MEAN, "color": "0.4"}), ("one seed", {**SEED, "color": "0.4"})]
         handles = [Line2D([], [], linestyle="none", label=word, **look) for word, look in keys]
         figure.legend(handles=handles, loc="outside right upper", frameon=False)
+        if title:
+            figure.suptitle(title, fontsize="large")
+        _save(figure, path, dpi=200)
+
+
+def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: str | None = None) -> None:
+    """Draw a metric against multiply-adds and save it in the format of the path's suffix.
+
+    One panel per dataset. A marker is the mean of a network trained alone, a grey dot that of a network taught by a
+    method. The line joins the networks alone than which none with as many multiply-adds or fewer does as well. What
+    is not complete is left out.
+
+    Raises ``ValueError`` on another suffix than .pdf, .png or .svg, on an unknown metric, or where nothing is complete.
+    """
+    path = _checked(path)
+    alone = [row for row in tabulate_networks(entries, [metric]) if row.point]
+    taught = [row for row in tabulate_costs(entries, [metric]) if row.role == "method"]
+    if not alone:
+        raise ValueError("a figure of costs wants a network of which every run is done, none came")
+    import seaborn
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+    datasets = list(dict.fromkeys(row.dataset for row in alone))
+    networks = list(dict.fromkeys(row.network for row in alone))
+    palette = seaborn.color_palette("colorblind", 10)
+    looks: dict[str, dict[str, Any]] = {
+        network: {"marker": "osD^vP"[number // 10 % 6], "color": palette[number % 10], "markersize": 7}
+        for number, network in enumerate(networks)
+    }
+    dot: dict[str, Any] = {"marker": ".", "color": "0.55", "markersize": 5}
+    columns = min(COLUMNS, len(datasets))
+    lines = math.ceil(len(datasets) / columns)
+    with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper"):
+        figure = Figure(figsize=(2.4 + 3.4 * columns, max(3.2 * lines, 1 + 0.19 * len(networks))), layout="constrained")
+        grid = figure.subplots(lines, columns, sharex=True, squeeze=False)
+        for axes, dataset in zip(grid.flat, datasets, strict=False):
+            shown = [row for row in alone if row.dataset == dataset]
+            front = [row.point for row in shown if row.front and row.point]
+            axes.plot(
+                [x for x, _ in front],
+                [100 * y for _, y in front],
+                color="0.7",
+                linewidth=1,
+                zorder=1,
+                drawstyle="steps-post",
+            )
+            dots = [(row.costs.get("multiply_adds"), row.means[0]) for row in taught if row.dataset == dataset]
+            points = [(x, 100 * y, dot) for x, y in dots if x is not None and y is not None]
+            points += [(row.point[0], 100 * row.point[1], looks[row.network]) for row in shown if row.point]
+            for x, y, look in points:
+                axes.plot([x], [y], linestyle="none", markeredgecolor="white", markeredgewidth=0.5, **look)
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_title(dataset, fontsize="medium")
+            axes.grid(color="0.92", linewidth=0.7)
+            seaborn.despine(ax=axes)
+        for axes in list(grid.flat)[len(datasets) :]:
+            axes.set_visible(False)
+        figure.supxlabel("multiply-adds for one window", fontsize="medium")
+        name = metric_title(metric)
+        figure.supylabel(f"{name[0].upper()}{name[1:]} (%)", fontsize="medium")
+        looks |= {"taught by a method": dot} if taught else {}
+        handles = [Line2D([], [], linestyle="none", label=word, **look) for word, look in looks.items()]
+        figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
         if title:
             figure.suptitle(title, fontsize="large")
         _save(figure, path, dpi=200)

@@ -105,13 +105,14 @@ def report(
 def _line(table: Table, row: Row) -> list[str]:
     line = [row.label, row.kind if row.role == "method" else "reference"]
     for score in row.scores:
-        line += [_score(score), _gain(score)]
+        line += [score_text(score), _gain(score)]
     if len(table.blocks) > 1:
         line += _average(row.average)
     return line
 
 
-def _score(score: Score) -> str:
+def score_text(score: Score) -> str:
+    """A score as tables show it: "mean ± std" in percent with its marks, or what is missing."""
     if score.state or score.mean is None:
         return str(score.state).partition(":")[0] if str(score.state).startswith(NOT_APPLICABLE) else str(score.state)
     text = f"{100 * score.mean:.1f}" + ("" if score.std is None else f" ± {100 * score.std:.1f}")

@@ -22,6 +22,8 @@ class Entry:
     dataset: str
     pair: str
     """Teacher and student, such as "resnet_lstman(width=0.25):mlp"."""
+    network: str
+    """The one that is deployed, such as "mlp"."""
     row: str
     """Label of the table row."""
     kind: str

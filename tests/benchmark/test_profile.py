@@ -232,7 +232,9 @@ def test_a_record_holds_what_its_networks_cost(done: Path, cells: Any) -> None:
 def test_the_cost_table_compares_every_row_with_the_teacher(call: Callable[..., Any], copy: Path, job: Any) -> None:
     shown = call("table", *job, "--costs")
     assert shown.code == 0, shown.err
-    assert [cell.strip() for cell in shown.out.splitlines()[4].split("|")[1:3]] == ["method", "parameters"]
+    heads = [line.split("|")[1].strip(" *:-") for line in shown.out.splitlines() if line.startswith("|")]
+    networks = ["network", "", "mlp(hidden=16)", "resnet_lstman(width=0.05)"]
+    assert heads == [*networks, "method", "", "teacher alone", "student alone", "kd", "hmkd"]
     lines = {row["row"]: row for row in csv.DictReader(io.StringIO(call("table", "--costs", "--format", "csv").out))}
     assert list(lines) == ["teacher alone", "student alone", "kd", "hmkd"]
     teacher, student = lines["teacher alone"], lines["student alone"]
@@ -245,10 +247,25 @@ def test_the_cost_table_compares_every_row_with_the_teacher(call: Callable[..., 
     assert float(lines["kd"]["method_parameters"]) == 0 < float(lines["hmkd"]["method_parameters"])
 
 
-def test_a_metric_has_no_place_in_the_cost_table(call: Callable[..., Any], copy: Path, job: Any) -> None:
-    ended = call("table", *job, "--costs", "--metric", "nonsense")
-    assert ended.code == 2
-    assert "--costs shows what networks cost and no metrics" in ended.err
+def test_the_cost_table_shows_the_metrics_that_were_asked_for(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    asked = call("table", *job, "--costs", "--metric", "worst_person_f1", "--format", "csv")
+    (first, *_) = csv.DictReader(io.StringIO(asked.out))
+    assert 0 <= float(first["worst_person_f1"]) <= 1
+    assert "macro_f1" not in first
+    for form in ("csv", "markdown"):
+        ended = call("table", *job, "--costs", "--metric", "macro_f2", "--format", form)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.error.startswith("no metric 'macro_f2' (did you mean 'macro_f1'?)")
+
+
+def test_scores_are_drawn_against_work(
+    call: Callable[..., Any], copy: Path, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent)
+    assert call("plot", *job, "--costs").out == "wrote costs.png\n"
+    assert (copy.parent / "costs.png").read_bytes().startswith(b"\x89PNG")
+    ended = call("plot", *job, "--costs", "--seeds", "7,8")
+    assert (ended.code, ended.error) == (2, "a figure of costs wants a network of which every run is done, none came")
 
 
 def test_times_are_in_no_table_that_runs_are_compared_by(call: Callable[..., Any], copy: Path, job: Any) -> None:

@@ -49,11 +49,13 @@ def make_entry(make_record: MakeRecord) -> MakeEntry:
     ) -> Entry:
         role = {"teacher": "teacher", "student alone": "student"}.get(row, "method")
         block = {"dataset": "uci_har", "pair": "big:small"} | changes
+        teacher, student = block["pair"].split(":")
         digest = f"{block['dataset']}-{block['pair']}-{row}-{seed}"
         metrics = {"student": {"accuracy": value, "macro_f1": value}}
         done = None if value is None else make_record(**{"digest": digest, "metrics": metrics} | (record or {}))
         whole: dict[str, Any] = {
             "row": row,
+            "network": teacher if role == "teacher" else student,
             "seed": seed,
             "kind": "logit" if role == "method" else "reference",
             "role": role,

@@ -35,12 +35,13 @@ def test_a_row_is_the_median_over_its_runs_and_is_compared_with_the_teacher(make
 
 def test_the_report_shows_what_is_there_and_a_dash_for_what_is_not(make_entry: Any) -> None:
     text = costs_report(entries_of(make_entry), version="1.2.3")
-    lines = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in text.splitlines() if line.startswith("|")]
+    networks, pairs = text.split("\n## uci_har, big:small\n\n")
+    assert networks.startswith("# kdbench: costs\n\n## Networks alone on uci_har\n\n| network ")
+    lines = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in pairs.splitlines() if line.startswith("|")]
     assert lines[0] == ["method", "parameters", "multiply-adds", "activations", "file", "latency", "training adds"]
     assert lines[3] == ["student alone", "1,000 (3×)", "–", "–", "–", "2 ms (4×)", "0"]
     assert lines[4] == ["kd", "1,000 (3×)", "–", "–", "–", "–", "70"]
     assert lines[5] == ["at", *["–"] * 6]
-    assert text.startswith("# kdbench: costs\n\n## uci_har, big:small\n\n| method ")
     assert text.endswith("kdbench 1.2.3.\n")
 
 
@@ -52,7 +53,7 @@ def test_each_pair_has_a_table_and_a_teacher_of_its_own(make_entry: Any) -> None
     ]
     rows = tabulate_costs([*entries_of(make_entry), *other])
     assert [row.ratios["parameters"] for row in rows if row.label == "kd"] == [3, 1]
-    assert costs_report([*entries_of(make_entry), *other], version="1").count("\n## ") == 2
+    assert costs_report([*entries_of(make_entry), *other], version="1").count("\n## uci_har, ") == 2
 
 
 def test_csv_has_a_line_per_row_in_full_precision(make_entry: Any) -> None:
@@ -61,6 +62,10 @@ def test_csv_has_a_line_per_row_in_full_precision(make_entry: Any) -> None:
     assert line["latency_ms"] == "0.30000000000000004"
     assert (line["dataset"], line["pair"], line["row"], line["role"]) == ("uci_har", "big:small", "kd", "method")
     assert line["parameters"] == line["parameters_ratio"] == ""
+    assert (line["network"], line["macro_f1"], line["accuracy"]) == ("small", "0.5", "0.5")
+    begun = [*entries, make_entry("kd", 1, None)]
+    (line,) = csv.DictReader(io.StringIO(costs_csv(begun, ["accuracy"])))
+    assert (line["accuracy"], "macro_f1" in line) == ("", False)
 
 
 @pytest.mark.parametrize(

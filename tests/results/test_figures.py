@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kdbench.results import tabulate
-from kdbench.results.figures import gain_figure
+from kdbench.results.figures import cost_figure, gain_figure
 
 STUDENT = "student alone"
 
@@ -48,6 +48,39 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(Figure, "savefig", savefig)
     return saved
+
+
+def test_a_figure_of_costs_has_every_network_alone_and_a_line_along_those_that_none_matches(
+    make_entry: Any, tmp_path: Path, drawn: list[Any]
+) -> None:
+    work = {"big": 1e7, "mid": 5e6, "small": 1e6}
+    values = {"big": 0.9, "mid": 0.5, "small": 0.6}
+    entries = [
+        make_entry(
+            row, 0, values[network], pair=pair, dataset=dataset, record={"costs": {"multiply_adds": work[network]}}
+        )
+        for dataset in ("a", "b")
+        for pair in ("big:small", "mid:small")
+        for row, network in zip(("teacher", STUDENT), pair.split(":"), strict=True)
+    ]
+    taught = {"pair": "big:small", "dataset": "b", "record": {"costs": {"multiply_adds": 2e6}}}
+    cost_figure([*entries, make_entry("kd", 0, 0.7, **taught)], "macro_f1", tmp_path / "costs.svg", "A title")
+    (figure,) = drawn
+    one, other = (axes for axes in figure.axes if axes.get_visible())
+    front, *points = one.lines
+    assert front.get_xydata().tolist() == [[1e6, 60], [1e7, 90]]
+    assert sorted(point.get_xydata().tolist()[0] for point in points) == [[1e6, 60], [5e6, 50], [1e7, 90]]
+    assert [2e6, 70] in [line.get_xydata().tolist()[0] for line in other.lines]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["small", "mid", "big", "taught by a method"]
+
+
+def test_a_figure_of_costs_wants_something_to_draw(make_entry: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="every run is done, none came"):
+        cost_figure([make_entry(STUDENT, 0, None)], "macro_f1", tmp_path / "costs.png")
+    with pytest.raises(ValueError, match=r"one of \.pdf, \.png, \.svg is wanted"):
+        cost_figure([make_entry(STUDENT, 0, 0.5)], "macro_f1", tmp_path / "costs.gif")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_figure_shows_seed_gains_their_mean_and_what_is_missing(

@@ -1,0 +1,83 @@
+"""Every network of a matrix trained alone: how well it does, beside what it costs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kdbench.results.aggregate import tabulate
+from kdbench.results.metrics import LOWER_IS_BETTER
+from kdbench.results.statistics import medians
+from kdbench.results.table import Entry, Score
+
+
+@dataclass(frozen=True)
+class NetworkRow:
+    """A network on a dataset."""
+
+    dataset: str
+    network: str
+    scores: tuple[Score, ...]
+    """One for each metric."""
+    costs: Mapping[str, float]
+    """Each the median over runs; empty while there is no run."""
+    front: bool
+    """No network with as many multiply-adds or fewer does as well in the first metric."""
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """Multiply-adds, and the mean of the first metric; None while one of them is missing."""
+        first, work = self.scores[0], self.costs.get("multiply_adds")
+        return None if first.mean is None or not first.complete or work is None else (work, first.mean)
+
+
+def tabulate_networks(entries: Sequence[Entry], metrics: Sequence[str]) -> list[NetworkRow]:
+    """A row for each network of each dataset, by multiply-adds; those without costs come last.
+
+    Raises:
+        ValueError: as `tabulate` does.
+    """
+    runs = alone(entries)
+    costs: dict[tuple[str, str], list[Mapping[str, float]]] = {}
+    for entry in runs:
+        recorded = costs.setdefault((entry.dataset, entry.row), [])
+        if entry.status == "done" and entry.record is not None:
+            recorded.append(entry.record.costs)
+    tables = [tabulate(runs, metric) for metric in metrics] if runs else []
+    rows: list[NetworkRow] = []
+    for number, block in enumerate(tables[0].blocks if tables else ()):
+        found = [
+            NetworkRow(
+                block.dataset,
+                row.label,
+                tuple(table.rows[line].scores[number] for table in tables),
+                medians(costs.get((block.dataset, row.label), [])),
+                front=False,
+            )
+            for line, row in enumerate(tables[0].rows)
+        ]
+        rows += _fronted(found, -1 if metrics[0] in LOWER_IS_BETTER else 1)
+    return rows
+
+
+def alone(entries: Sequence[Entry]) -> list[Entry]:
+    """Each run of a network alone once, under the network's name: a network may stand in many pairs."""
+    found: dict[tuple[str, str, int, int], Entry] = {}
+    for entry in entries:
+        if entry.role != "method":
+            key = (entry.dataset, entry.network, entry.seed, entry.fold)
+            # As references, so that none of them is ranked as a method or compared with a student.
+            found.setdefault(key, replace(entry, row=entry.network, pair="", kind="reference", role="teacher"))
+    return list(found.values())
+
+
+def _fronted(rows: Sequence[NetworkRow], sign: int) -> list[NetworkRow]:
+    """The rows of one dataset by multiply-adds, with the front marked."""
+
+    def order(row: NetworkRow) -> tuple[float, float]:
+        return (row.point[0], -sign * row.point[1]) if row.point else (row.costs.get("multiply_adds", float("inf")), 0)
+
+    marked, best = [], -float("inf")
+    for row in sorted(rows, key=order):
+        front = row.point is not None and sign * row.point[1] > best
+        best = max(best, sign * row.point[1]) if row.point else best
+        marked.append(replace(row, front=front))
+    return marked
