@@ -182,7 +182,7 @@ def status(**chosen: Any) -> None:
     type=click.Choice(["markdown", "csv", "csv-wide"]),
     default="markdown",
     show_default=True,
-    help="csv has a line per run, csv-wide a line per row.",
+    help="csv has a line per run, csv-wide and --costs a line per row.",
 )
 @click.option(
     "--metric",

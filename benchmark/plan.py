@@ -83,14 +83,25 @@ class Plan:
 
     def plain(self) -> dict[str, Any]:
         """Cells and places as JSON has them."""
-        return {"cells": [cell.plain for cell in self.cells.values()], "places": list(map(asdict, self.places))}
+        cells = {digest: cell.plain for digest, cell in self.cells.items()}
+        return {"cells": cells, "places": list(map(asdict, self.places))}
 
     @classmethod
     def from_plain(cls, matrix: Matrix, table: Mapping[str, Any]) -> Plan:
-        """The plan that `plain` wrote, of the same matrix."""
-        cells = map(Cell.from_plain, table["cells"])
+        """The plan that `plain` wrote, of the same matrix.
+
+        Raises:
+            ValueError: if places and cells do not belong together.
+        """
+        # Under the digests of then, which name the folders of the records.
+        cells = {digest: Cell.from_plain(plain) for digest, plain in table["cells"].items()}
         places = [Planned(**place) for place in table["places"]]
-        return cls(matrix, {cell.digest: cell for cell in cells}, places)
+        if not places:
+            raise ValueError("a plan without places")
+        for place in places:
+            if place.digest not in cells and (place.digest is not None or not place.reason):
+                raise ValueError(f"place {place.row!r} wants cell {place.digest}, which the plan has not")
+        return cls(matrix, cells, places)
 
     @property
     def warning(self) -> str:

@@ -90,7 +90,9 @@ def profile(names: Sequence[str], size: Size, *, form: str, seconds: float = SEC
     known = dict.fromkeys([*HEADINGS, *(key for line in lines for key in line.numbers)])
     keys = [key for key in known if any(key in line.numbers for line in lines)]
     if form == "csv":
-        return csv_text([["network", *keys], *([line.label, *map(line.numbers.get, keys)] for line in lines)])
+        why = ["reason"] if any(line.reason for line in lines) else []
+        values = [[line.label, *map(line.numbers.get, keys), *(line.reason for _ in why)] for line in lines]
+        return csv_text([["network", *keys, *why], *values])
     texts = [["network", *(HEADINGS.get(key, key) for key in keys)], *(line.cells(keys) for line in lines)]
     table = pipe_table(texts, left=1) if form == "markdown" else "\n".join(aligned(texts))
     channels, length, classes = size

@@ -73,9 +73,13 @@ def make_plan(
 
     try:
         return expand(matrix, prepared)
-    except DataUnavailable as error:
+    except KdbenchError as error:
         if not download and (plan := Store(runtime.store).plan(matrix)) is not None:
-            return plan  # results can be read where the data are not
+            return plan  # results can be read where the data are not, or are no longer what they were
+        if not isinstance(error, DataUnavailable):
+            raise
+        if not download and any(Store(runtime.store).matrices()):
+            raise DataUnavailable(f"{error}; without its data a matrix can be read only as it was run here") from None
         if chosen or matrix.fallback is None:
             raise
         name = str(matrix.fallback)

@@ -27,7 +27,7 @@ def caption(entries: Sequence[Entry], table: Table, version: str, *, metrics: Se
         _runs(records.values()),
         f"kdbench {version}",
     ]
-    sentences = ["; ".join(parts), *_legend(table), *_reasons(entries), *_notes(entries), *_mixtures(records.values())]
+    sentences = ["; ".join(parts), *_legend(table), *reasons(entries), *_notes(entries), *_mixtures(records.values())]
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
@@ -91,7 +91,7 @@ def _placed(table: Table, place: str) -> bool:
     return any(score.place == place for row in table.rows for score in row.scores)
 
 
-def _reasons(entries: Sequence[Entry]) -> list[str]:
+def reasons(entries: Sequence[Entry]) -> list[str]:
     """Why rows are n/a; where, if not everywhere."""
     everywhere = {(entry.dataset, entry.pair) for entry in entries}
     found: dict[tuple[str, str], dict[tuple[str, str], None]] = {}

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kdbench.results.aggregate import tabulate
-from kdbench.results.captions import caption
+from kdbench.results.captions import caption, reasons
 from kdbench.results.metrics import title
 from kdbench.results.networks import alone, tabulate_networks
 from kdbench.results.render import NOTHING, csv_text, pipe_table, score_text
 from kdbench.results.statistics import medians
-from kdbench.results.table import Block, Entry, Role
+from kdbench.results.table import Block, Entry, Role, Score
 
 HEADINGS = {
     "parameters": "parameters",
@@ -43,6 +43,8 @@ class CostRow:
     """How many times less than the teacher's, by cost; empty for the teacher itself."""
     means: tuple[float | None, ...]
     """Of each metric over the row's runs; None unless it is complete."""
+    state: str | None
+    """What is missing of the first metric, in words; None where nothing is, or no metric was asked for."""
 
 
 def tabulate_costs(entries: Sequence[Entry], metrics: Sequence[str] = ()) -> list[CostRow]:
@@ -51,11 +53,11 @@ def tabulate_costs(entries: Sequence[Entry], metrics: Sequence[str] = ()) -> lis
     Raises:
         ValueError: as `tabulate` does.
     """
-    means: dict[tuple[Block, str], list[float | None]] = {}
+    scores: dict[tuple[Block, str], list[Score]] = {}
     for table in (tabulate(entries, metric) for metric in metrics):
         for row in table.rows:
             for block, score in zip(table.blocks, row.scores, strict=True):
-                means.setdefault((block, row.label), []).append(score.mean if score.complete else None)
+                scores.setdefault((block, row.label), []).append(score)
     blocks: dict[Block, dict[tuple[str, Role, str], list[Mapping[str, float]]]] = {}
     for entry in entries:
         rows = blocks.setdefault(Block(entry.dataset, entry.pair), {})
@@ -68,8 +70,10 @@ def tabulate_costs(entries: Sequence[Entry], metrics: Sequence[str] = ()) -> lis
         teacher = next((costs[head] for head in rows if head[1] == "teacher"), {})
         for (label, role, network), cost in costs.items():
             ratios = {} if role == "teacher" else compression(teacher, cost)
-            scores = tuple(means.get((block, label), ()))
-            found.append(CostRow(block.dataset, block.pair, label, role, network, cost, ratios, scores))
+            those = scores.get((block, label), [])
+            means = tuple(score.mean if score.complete else None for score in those)
+            state = those[0].state if those else None
+            found.append(CostRow(block.dataset, block.pair, label, role, network, cost, ratios, means, state))
     return found
 
 
@@ -102,12 +106,14 @@ def costs_report(
         "run was trained, beside whatever else that machine did, once for each worker process and network, so rows "
         "may share it"
     )
-    if any(entry.role == "method" for entry in entries):
-        parts += _pairs(tabulate_costs(entries))
+    methods = [entry for entry in entries if entry.role == "method"]
+    if methods:
+        parts += _pairs(tabulate_costs(entries, metrics[:1]))
         legend += (
             "; in brackets: how many times less than the teacher; training adds: parameters that the method trains "
             "beside the student's"
         )
+        legend = ". ".join([legend, *reasons(methods)])
     return "\n\n".join([*parts, f"{legend}. kdbench {version}."]) + "\n"
 
 
@@ -128,7 +134,7 @@ def _networks(entries: Sequence[Entry], metrics: Sequence[str], version: str, wa
         return []
     runs = alone(entries)
     conditions = caption(runs, tabulate(runs, metrics[0], warning=warning), version, metrics=metrics)
-    bold = f"Bold: no network with as many multiply-adds or fewer does as well in {title(metrics[0])}."
+    bold = f"Bold: none does better in {title(metrics[0])} with as many multiply-adds, or as well with fewer."
     return [*parts, f"{conditions} {bold}"]
 
 
@@ -139,6 +145,8 @@ def _pairs(rows: Sequence[CostRow]) -> list[str]:
         header = ["method", *(HEADINGS[key] for key in COMPARED), "training adds"]
         lines = [
             [row.label, *(_cell(row, key) for key in COMPARED), shown(ADDED, row.costs.get(ADDED))]
+            if row.costs
+            else [row.label, str(row.state).partition(":")[0], *[NOTHING] * len(COMPARED)]
             for row in rows
             if (row.dataset, row.pair) == (dataset, pair)
         ]
@@ -149,15 +157,19 @@ def _pairs(rows: Sequence[CostRow]) -> list[str]:
 def costs_csv(entries: Sequence[Entry], metrics: Sequence[str] = ("macro_f1", "accuracy")) -> str:
     """One line per dataset, pair and row: metrics, every cost and ratio, in full precision.
 
-    A metric is the mean over runs, as a fraction, and empty where a run is missing.
+    A metric is the mean over runs, as a fraction, and empty where a run is missing; ``state`` says what is. ``front``
+    is that of `NetworkRow`, of the networks alone.
 
     Raises:
         ValueError: as `tabulate` does.
     """
-    header = ["dataset", "pair", "row", "role", "network", *metrics, *HEADINGS, ADDED]
+    fronts = {(row.dataset, row.network): row.front for row in tabulate_networks(entries, metrics)}
+    header = ["dataset", "pair", "row", "role", "network", "state", "front", *metrics, *HEADINGS, ADDED]
     lines: list[list[object]] = [[*header, *(f"{key}_ratio" for key in COMPARED)]]
     for row in tabulate_costs(entries, metrics):
-        line: list[object] = [row.dataset, row.pair, row.label, row.role, row.network, *row.means]
+        front = None if row.role == "method" else fronts[row.dataset, row.network]
+        line: list[object] = [row.dataset, row.pair, row.label, row.role, row.network, row.state or "complete", front]
+        line += row.means
         line += [row.costs.get(key) for key in (*HEADINGS, ADDED)]
         lines.append([*line, *(row.ratios.get(key) for key in COMPARED)])
     return csv_text(lines)

@@ -73,13 +73,17 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
     """
     path = _checked(path)
     alone = [row for row in tabulate_networks(entries, [metric]) if row.point]
-    taught = [row for row in tabulate_costs(entries, [metric]) if row.role == "method"]
+    taught = [
+        (row.dataset, row.costs["multiply_adds"], row.means[0])
+        for row in tabulate_costs(entries, [metric])
+        if row.role == "method" and "multiply_adds" in row.costs and row.means[0] is not None
+    ]
     if not alone:
-        raise ValueError("a figure of costs wants a network of which every run is done, none came")
+        raise ValueError(f"a figure of costs wants a network alone with {metric!r} of every run, none came")
     import seaborn
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
     datasets = list(dict.fromkeys(row.dataset for row in alone))
     networks = list(dict.fromkeys(row.network for row in alone))
@@ -89,12 +93,16 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
         for number, network in enumerate(networks)
     }
     dot: dict[str, Any] = {"marker": ".", "color": "0.55", "markersize": 5}
+    work = [row.point[0] for row in alone if row.point] + [x for _, x, _ in taught]
+    factor = max(work) / max(1, min(work))
+    subs = (1,) if factor > 100 else (1, 3) if factor > 10 else (1, 2, 5)
     columns = min(COLUMNS, len(datasets))
     lines = math.ceil(len(datasets) / columns)
     with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper"):
         figure = Figure(figsize=(2.4 + 3.4 * columns, max(3.2 * lines, 1 + 0.19 * len(networks))), layout="constrained")
         grid = figure.subplots(lines, columns, sharex=True, squeeze=False)
-        for axes, dataset in zip(grid.flat, datasets, strict=False):
+        for number, (axes, dataset) in enumerate(zip(grid.flat, datasets, strict=False)):
+            axes.tick_params(labelbottom=number + columns >= len(datasets))  # lowest of its column
             shown = [row for row in alone if row.dataset == dataset]
             front = [row.point for row in shown if row.front and row.point]
             axes.plot(
@@ -105,13 +113,12 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
                 zorder=1,
                 drawstyle="steps-post",
             )
-            dots = [(row.costs.get("multiply_adds"), row.means[0]) for row in taught if row.dataset == dataset]
-            points = [(x, 100 * y, dot) for x, y in dots if x is not None and y is not None]
+            points = [(x, 100 * y, dot) for where, x, y in taught if where == dataset]
             points += [(row.point[0], 100 * row.point[1], looks[row.network]) for row in shown if row.point]
             for x, y, look in points:
                 axes.plot([x], [y], linestyle="none", markeredgecolor="white", markeredgewidth=0.5, **look)
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=5) if factor > 5 else MaxNLocator(3))
             axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.set_title(dataset, fontsize="medium")
@@ -124,7 +131,8 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
         figure.supylabel(f"{name[0].upper()}{name[1:]} (%)", fontsize="medium")
         looks |= {"taught by a method": dot} if taught else {}
         handles = [Line2D([], [], linestyle="none", label=word, **look) for word, look in looks.items()]
-        figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
+        # From below, so that a title of several lines has the room above it.
+        figure.legend(handles=handles, loc="outside right lower", frameon=False, fontsize="small")
         if title:
             figure.suptitle(title, fontsize="large")
         _save(figure, path, dpi=200)

@@ -1,5 +1,6 @@
 """Every network of a matrix trained alone: how well it does, beside what it costs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ class NetworkRow:
     costs: Mapping[str, float]
     """Each the median over runs; empty while there is no run."""
     front: bool
-    """No network with as many multiply-adds or fewer does as well in the first metric."""
+    """No complete network does better in the first metric with as many multiply-adds, or as well with fewer."""
 
     @property
     def point(self) -> tuple[float, float] | None:
@@ -70,14 +71,16 @@ def alone(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _fronted(rows: Sequence[NetworkRow], sign: int) -> list[NetworkRow]:
-    """The rows of one dataset by multiply-adds, with the front marked."""
+    """The rows of one dataset by multiply-adds, with the Pareto front marked; ``sign`` is -1 where lower is better."""
+    points = [(row.point[0], sign * row.point[1]) for row in rows if row.point]
+
+    def beaten(work: float, good: float) -> bool:
+        return any(w <= work and g >= good and (w, g) != (work, good) for w, g in points)
 
     def order(row: NetworkRow) -> tuple[float, float]:
-        return (row.point[0], -sign * row.point[1]) if row.point else (row.costs.get("multiply_adds", float("inf")), 0)
+        return (row.point[0], -sign * row.point[1]) if row.point else (row.costs.get("multiply_adds", math.inf), 0)
 
-    marked, best = [], -float("inf")
-    for row in sorted(rows, key=order):
-        front = row.point is not None and sign * row.point[1] > best
-        best = max(best, sign * row.point[1]) if row.point else best
-        marked.append(replace(row, front=front))
-    return marked
+    return [
+        replace(row, front=row.point is not None and not beaten(row.point[0], sign * row.point[1]))
+        for row in sorted(rows, key=order)
+    ]

@@ -265,7 +265,10 @@ def test_scores_are_drawn_against_work(
     assert call("plot", *job, "--costs").out == "wrote costs.png\n"
     assert (copy.parent / "costs.png").read_bytes().startswith(b"\x89PNG")
     ended = call("plot", *job, "--costs", "--seeds", "7,8")
-    assert (ended.code, ended.error) == (2, "a figure of costs wants a network of which every run is done, none came")
+    assert (ended.code, ended.error) == (
+        2,
+        "a figure of costs wants a network alone with 'macro_f1' of every run, none came",
+    )
 
 
 def test_times_are_in_no_table_that_runs_are_compared_by(call: Callable[..., Any], copy: Path, job: Any) -> None:

@@ -93,10 +93,26 @@ def test_a_plan_comes_back_as_it_was_remembered(store: Path, where: Runtime, sel
     again = runs.plan(plan.matrix)
     assert again == plan
     assert list(again.cells) == list(plan.cells)  # teachers first
+    assert all(cell.digest == digest for digest, cell in again.cells.items())
     assert runs.plan(replace(plan.matrix, fallback=Spec("synthetic"))) is not None  # it was not needed
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"cells": [{}], "places": []}', '{"cells": [], "places": [{}]}'])
+PLACE = '"dataset": "a", "pair": "b:c", "network": "c", "row": "d", "kind": "e", "part": "method", "seed": 0'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"cells": {}, "places": []}',
+        '{"cells": {"a": {}}, "places": []}',
+        '{"cells": {}, "places": [{}]}',
+        f'{{"cells": {{}}, "places": [{{{PLACE}, "digest": null}}]}}',
+        f'{{"cells": {{}}, "places": [{{{PLACE}, "digest": "gone"}}]}}',
+    ],
+)
 def test_a_plan_that_cannot_be_read_is_named(store: Path, content: str) -> None:
     runs = Store(store)
     matrix = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
@@ -127,7 +143,11 @@ def test_results_are_read_where_the_data_are_not(call: Callable[..., Any], store
     assert [call(*question) for question in questions] == before
     assert call("track", "rebuild").out == f"wrote 3 runs to {store / 'mlflow.db'}\n"
     gone = f"own: {study} does not exist; wanted a folder that holds dataset.toml"
-    assert call("table", "--seeds", 2).error == gone  # another matrix: it was not run here
+    other = f"{gone}; without its data a matrix can be read only as it was run here"
+    assert call("table", "--seeds", 2).error == other
+    (study).mkdir()  # what is there now is no dataset
+    assert [call(*question) for question in questions] == before
+    study.rmdir()
     assert call("run", *job, "--no-track").error == gone
 
 

@@ -41,7 +41,7 @@ def test_the_report_shows_what_is_there_and_a_dash_for_what_is_not(make_entry: A
     assert lines[0] == ["method", "parameters", "multiply-adds", "activations", "file", "latency", "training adds"]
     assert lines[3] == ["student alone", "1,000 (3×)", "–", "–", "–", "2 ms (4×)", "0"]
     assert lines[4] == ["kd", "1,000 (3×)", "–", "–", "–", "–", "70"]
-    assert lines[5] == ["at", *["–"] * 6]
+    assert lines[5] == ["at", "not run", *["–"] * 5]
     assert text.endswith("kdbench 1.2.3.\n")
 
 
@@ -65,7 +65,29 @@ def test_csv_has_a_line_per_row_in_full_precision(make_entry: Any) -> None:
     assert (line["network"], line["macro_f1"], line["accuracy"]) == ("small", "0.5", "0.5")
     begun = [*entries, make_entry("kd", 1, None)]
     (line,) = csv.DictReader(io.StringIO(costs_csv(begun, ["accuracy"])))
-    assert (line["accuracy"], "macro_f1" in line) == ("", False)
+    assert (line["accuracy"], line["state"], "macro_f1" in line) == ("", "1 of 2 seeds", False)
+
+
+def test_csv_says_which_networks_alone_are_on_the_front(make_entry: Any) -> None:
+    entries = [
+        make_entry(row, 0, value, record={"costs": {"multiply_adds": work}})
+        for row, value, work in (("teacher", 0.4, 20.0), ("student alone", 0.5, 10.0), ("kd", 0.9, 10.0))
+    ]
+    lines = csv.DictReader(io.StringIO(costs_csv(entries)))
+    assert [(line["row"], line["front"]) for line in lines] == [
+        ("teacher", "False"),
+        ("student alone", "True"),
+        ("kd", ""),
+    ]
+
+
+def test_a_row_that_cannot_be_says_so_and_the_page_says_why(make_entry: Any) -> None:
+    text = costs_report(
+        [*entries_of(make_entry), make_entry("nst", 0, None, status="n/a", reason="no time")], version="1"
+    )
+    (line,) = (line for line in text.splitlines() if line.startswith("| nst"))
+    assert [cell.strip() for cell in line.split("|")[2:4]] == ["n/a", "–"]
+    assert "n/a, nst: no time. kdbench 1.\n" in text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,28 @@ def test_a_figure_of_costs_has_every_network_alone_and_a_line_along_those_that_n
     assert [text.get_text() for text in legend.get_texts()] == ["small", "mid", "big", "taught by a method"]
 
 
+@pytest.mark.parametrize("most", [1.3e6, 5e6, 1e7, 1e9, 1e12])
+def test_a_figure_of_costs_has_some_ticks_but_not_too_many(
+    make_entry: Any, tmp_path: Path, drawn: list[Any], most: float
+) -> None:
+    entries = [
+        make_entry(row, 0, 0.5, dataset=dataset, record={"costs": {"multiply_adds": work}})
+        for dataset in "abcd"
+        for row, work in (("teacher", most), (STUDENT, 1.1e6))
+    ]
+    cost_figure(entries, "macro_f1", tmp_path / "costs.png")
+    first, *others = (axes for axes in drawn[0].axes if axes.get_visible())
+    assert first.get_xticklabels() == []  # under it is the fourth
+    for axes in others:
+        low, high = axes.get_xlim()
+        labels = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+        assert 2 <= len(labels) <= 7
+        ends = [label.get_window_extent() for label in labels]
+        assert all(one.x1 < other.x0 for one, other in pairwise(ends))
+
+
 def test_a_figure_of_costs_wants_something_to_draw(make_entry: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="every run is done, none came"):
+    with pytest.raises(ValueError, match="a network alone with 'macro_f1' of every run, none came"):
         cost_figure([make_entry(STUDENT, 0, None)], "macro_f1", tmp_path / "costs.png")
     with pytest.raises(ValueError, match=r"one of \.pdf, \.png, \.svg is wanted"):
         cost_figure([make_entry(STUDENT, 0, 0.5)], "macro_f1", tmp_path / "costs.gif")

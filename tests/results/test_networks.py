@@ -26,10 +26,11 @@ def test_networks_are_ordered_by_work_and_those_marked_that_no_cheaper_one_match
         *alone("big:small", teacher=(900.0, 0.8), student=(10.0, 0.7)),
         *alone("worse:twin", teacher=(500.0, 0.6), student=(10.0, 0.65)),
         *alone("equal:tiny", teacher=(901.0, 0.8), student=(1.0, 0.2)),
+        *alone("same:worse", teacher=(900.0, 0.8), student=(500.0, 0.6)),
     ]
     rows = tabulate_networks(entries, ["macro_f1"])
-    assert [row.network for row in rows] == ["tiny", "small", "twin", "worse", "big", "equal"]
-    assert [row.network for row in rows if row.front] == ["tiny", "small", "big"]
+    assert [row.network for row in rows] == ["tiny", "small", "twin", "worse", "big", "same", "equal"]
+    assert [row.network for row in rows if row.front] == ["tiny", "small", "big", "same"]
 
 
 def test_where_less_is_better_the_front_is_the_other_way_round(alone: Any) -> None:
@@ -79,7 +80,7 @@ def test_the_page_says_how_well_each_network_does_beside_what_it_costs(alone: An
     assert len(lines) == 4  # no method, so no table of a pair
     assert page.startswith("# kdbench: costs\n\n## Networks alone on uci_har\n\n| network ")
     assert "\n\nMacro-F1 and accuracy in percent on uci_har; test split; protocol subject-v1; " in page
-    assert "Bold: no network with as many multiply-adds or fewer does as well in macro-F1." in page
+    assert "Bold: none does better in macro-F1 with as many multiply-adds, or as well with fewer." in page
     assert "training adds" not in page
 
 
