@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import fill
@@ -186,25 +187,21 @@ class Session:
         """The table as text: markdown, csv (a line per run) or csv-wide (a line per row)."""
         plan = self.plan(download=False)
         filled = entries(plan, self.store)
-        try:
+        with _refusals():
             if form == "csv":
                 return csv_tidy(filled, metrics)
             if form == "csv-wide":
                 return csv_wide([tabulate(filled, metric) for metric in metrics])
             return report(filled, metrics, version=version("kdbench"), warning=plan.warning)
-        except ValueError as error:
-            raise KdbenchError(str(error)) from None
 
     def cost_table(self, form: str, metrics: tuple[str, ...]) -> str:
         """What the networks of the table cost and how well each does: markdown, or csv (a line per row)."""
         plan = self.plan(download=False)
         filled = entries(plan, self.store)
-        try:
+        with _refusals():
             if form != "markdown":
                 return costs_csv(filled, metrics)
             return costs_report(filled, metrics, version=version("kdbench"), warning=plan.warning)
-        except ValueError as error:
-            raise KdbenchError(str(error)) from None
 
     def plot(self, metric: str, path: Path, *, costs: bool = False) -> None:
         """Draw the gain over the student alone, or the metric against multiply-adds."""
@@ -213,13 +210,20 @@ class Session:
         plan = self.plan(download=False)
         filled = entries(plan, self.store)
         title = fill(plan.warning, 50) or None  # a figure has no caption of its own
-        try:
+        with _refusals():
             if costs:
                 cost_figure(filled, metric, path, title)
             else:
                 gain_figure(tabulate(filled, metric), path, title)
-        except ValueError as error:
-            raise KdbenchError(str(error)) from None
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What `kdbench.results` refuses is the user's to mend: one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise KdbenchError(str(error)) from None
 
 
 def _grouped(plan: Plan) -> dict[tuple[str, str, str], list[int]]:

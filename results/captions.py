@@ -31,11 +31,16 @@ def caption(entries: Sequence[Entry], table: Table, version: str, *, metrics: Se
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
+def capital(text: str) -> str:
+    """A text as it begins a sentence: "macro-F1" gives "Macro-F1"."""
+    return text[:1].upper() + text[1:]
+
+
 def _metrics(table: Table, metrics: Sequence[str]) -> str:
     datasets = ", ".join(dict.fromkeys(block.dataset for block in table.blocks))
     named = [title(metric) + " (lower is better)" * (metric in LOWER_IS_BETTER) for metric in metrics]
     names = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
-    return f"{names[0].upper()}{names[1:]} in percent on {datasets}"
+    return f"{capital(names)} in percent on {datasets}"
 
 
 def _conditions(table: Table) -> list[str]:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from kdbench.results.aggregate import tabulate
 from kdbench.results.captions import caption, reasons
 from kdbench.results.metrics import title
-from kdbench.results.networks import alone, tabulate_networks
-from kdbench.results.render import NOTHING, csv_text, pipe_table, score_text
-from kdbench.results.statistics import medians
+from kdbench.results.networks import alone, median_costs, tabulate_networks
+from kdbench.results.render import NOTHING, csv_text, pipe_table, score_text, state_text
 from kdbench.results.table import Block, Entry, Role, Score
 
 HEADINGS = {
@@ -58,22 +57,15 @@ def tabulate_costs(entries: Sequence[Entry], metrics: Sequence[str] = ()) -> lis
         for row in table.rows:
             for block, score in zip(table.blocks, row.scores, strict=True):
                 scores.setdefault((block, row.label), []).append(score)
-    blocks: dict[Block, dict[tuple[str, Role, str], list[Mapping[str, float]]]] = {}
-    for entry in entries:
-        rows = blocks.setdefault(Block(entry.dataset, entry.pair), {})
-        recorded = rows.setdefault((entry.row, entry.role, entry.network), [])
-        if entry.status == "done" and entry.record is not None:
-            recorded.append(entry.record.costs)
+    costs = median_costs(entries, lambda e: (Block(e.dataset, e.pair), e.row, e.role, e.network))
+    teachers = {block: cost for (block, _, role, _), cost in costs.items() if role == "teacher"}
     found = []
-    for block, rows in blocks.items():
-        costs = {head: medians(recorded) for head, recorded in rows.items()}
-        teacher = next((costs[head] for head in rows if head[1] == "teacher"), {})
-        for (label, role, network), cost in costs.items():
-            ratios = {} if role == "teacher" else compression(teacher, cost)
-            those = scores.get((block, label), [])
-            means = tuple(score.mean if score.complete else None for score in those)
-            state = those[0].state if those else None
-            found.append(CostRow(block.dataset, block.pair, label, role, network, cost, ratios, means, state))
+    for (block, label, role, network), cost in costs.items():
+        ratios = {} if role == "teacher" else compression(teachers.get(block, {}), cost)
+        those = scores.get((block, label), [])
+        means = tuple(score.mean if score.complete else None for score in those)
+        state = those[0].state if those else None
+        found.append(CostRow(block.dataset, block.pair, label, role, network, cost, ratios, means, state))
     return found
 
 
@@ -146,7 +138,7 @@ def _pairs(rows: Sequence[CostRow]) -> list[str]:
         lines = [
             [row.label, *(_cell(row, key) for key in COMPARED), shown(ADDED, row.costs.get(ADDED))]
             if row.costs
-            else [row.label, str(row.state).partition(":")[0], *[NOTHING] * len(COMPARED)]
+            else [row.label, state_text(row.state), *[NOTHING] * len(COMPARED)]
             for row in rows
             if (row.dataset, row.pair) == (dataset, pair)
         ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kdbench.results.captions import capital
 from kdbench.results.costs import tabulate_costs
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.networks import tabulate_networks
@@ -41,17 +42,11 @@ def gain_figure(table: Table, path: str | Path, title: str | None = None) -> Non
 
     kinds = list(dict.fromkeys(row.kind for row in table.methods))
     colors = dict(zip(kinds, seaborn.color_palette("colorblind", len(kinds)), strict=True))
-    columns = min(COLUMNS, len(table.blocks))
-    lines = math.ceil(len(table.blocks) / columns)
+    lines, columns = _shape(len(table.blocks))
     with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper"):
         figure = Figure(figsize=(2.2 + 3.2 * columns, lines * (1.4 + 0.3 * len(table.methods))), layout="constrained")
-        grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-        for block, axes in enumerate(grid.flat):
-            if block < len(table.blocks):
-                _panel(axes, table, block, colors)
-                axes.tick_params(labelbottom=block + columns >= len(table.blocks))  # lowest of its column
-            else:
-                axes.set_visible(False)
+        for block, axes in enumerate(_panels(figure, len(table.blocks), sharey=True)):
+            _panel(axes, table, block, colors)
         figure.supxlabel(f"gain in {metric_title(table.metric)} over student alone (points)", fontsize="medium")
         keys: list[tuple[str, dict[str, Any]]] = [(kind, {"marker": "s", "color": colors[kind]}) for kind in kinds]
         keys += [("mean", {**MEAN, "color": "0.4"}), ("one seed", {**SEED, "color": "0.4"})]
@@ -66,8 +61,7 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
     """Draw a metric against multiply-adds and save it in the format of the path's suffix.
 
     One panel per dataset. A marker is the mean of a network trained alone, a grey dot that of a network taught by a
-    method. The line joins the networks alone than which none with as many multiply-adds or fewer does as well. What
-    is not complete is left out.
+    method. The line joins the networks alone that are on the front (`NetworkRow`). What is not complete is left out.
 
     Raises ``ValueError`` on another suffix than .pdf, .png or .svg, on an unknown metric, or where nothing is complete.
     """
@@ -96,13 +90,10 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
     work = [row.point[0] for row in alone if row.point] + [x for _, x, _ in taught]
     factor = max(work) / max(1, min(work))
     subs = (1,) if factor > 100 else (1, 3) if factor > 10 else (1, 2, 5)
-    columns = min(COLUMNS, len(datasets))
-    lines = math.ceil(len(datasets) / columns)
+    lines, columns = _shape(len(datasets))
     with seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper"):
         figure = Figure(figsize=(2.4 + 3.4 * columns, max(3.2 * lines, 1 + 0.19 * len(networks))), layout="constrained")
-        grid = figure.subplots(lines, columns, sharex=True, squeeze=False)
-        for number, (axes, dataset) in enumerate(zip(grid.flat, datasets, strict=False)):
-            axes.tick_params(labelbottom=number + columns >= len(datasets))  # lowest of its column
+        for axes, dataset in zip(_panels(figure, len(datasets), sharey=False), datasets, strict=True):
             shown = [row for row in alone if row.dataset == dataset]
             front = [row.point for row in shown if row.front and row.point]
             axes.plot(
@@ -124,11 +115,8 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
             axes.set_title(dataset, fontsize="medium")
             axes.grid(color="0.92", linewidth=0.7)
             seaborn.despine(ax=axes)
-        for axes in list(grid.flat)[len(datasets) :]:
-            axes.set_visible(False)
         figure.supxlabel("multiply-adds for one window", fontsize="medium")
-        name = metric_title(metric)
-        figure.supylabel(f"{name[0].upper()}{name[1:]} (%)", fontsize="medium")
+        figure.supylabel(f"{capital(metric_title(metric))} (%)", fontsize="medium")
         looks |= {"taught by a method": dot} if taught else {}
         handles = [Line2D([], [], linestyle="none", label=word, **look) for word, look in looks.items()]
         # From below, so that a title of several lines has the room above it.
@@ -195,6 +183,22 @@ def _save(figure: "Figure", path: Path, *, dpi: int) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _shape(panels: int) -> tuple[int, int]:
+    """Lines and columns of a grid of panels."""
+    columns = min(COLUMNS, panels)
+    return math.ceil(panels / columns), columns
+
+
+def _panels(figure: "Figure", count: int, *, sharey: bool) -> "list[Axes]":
+    """Panels that share their x axis, labelled under the lowest of each column; what is over in the grid is hidden."""
+    lines, columns = _shape(count)
+    grid = figure.subplots(lines, columns, sharex=True, sharey=sharey, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        axes.set_visible(number < count)
+        axes.tick_params(labelbottom=number + columns >= count)
+    return list(grid.flat)[:count]
 
 
 def _panel(axes: "Axes", table: Table, block: int, colors: Mapping[str, Any]) -> None:

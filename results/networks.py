@@ -1,13 +1,17 @@
 """Every network of a matrix trained alone: how well it does, beside what it costs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from statistics import median
+from typing import TypeVar
 
 from kdbench.results.aggregate import tabulate
 from kdbench.results.metrics import LOWER_IS_BETTER
-from kdbench.results.statistics import medians
 from kdbench.results.table import Entry, Score
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,7 @@ def tabulate_networks(entries: Sequence[Entry], metrics: Sequence[str]) -> list[
         ValueError: as `tabulate` does.
     """
     runs = alone(entries)
-    costs: dict[tuple[str, str], list[Mapping[str, float]]] = {}
-    for entry in runs:
-        recorded = costs.setdefault((entry.dataset, entry.row), [])
-        if entry.status == "done" and entry.record is not None:
-            recorded.append(entry.record.costs)
+    costs = median_costs(runs, lambda entry: (entry.dataset, entry.row))
     tables = [tabulate(runs, metric) for metric in metrics] if runs else []
     rows: list[NetworkRow] = []
     for number, block in enumerate(tables[0].blocks if tables else ()):
@@ -50,7 +50,7 @@ def tabulate_networks(entries: Sequence[Entry], metrics: Sequence[str]) -> list[
                 block.dataset,
                 row.label,
                 tuple(table.rows[line].scores[number] for table in tables),
-                medians(costs.get((block.dataset, row.label), [])),
+                costs.get((block.dataset, row.label), {}),
                 front=False,
             )
             for line, row in enumerate(tables[0].rows)
@@ -68,6 +68,19 @@ def alone(entries: Sequence[Entry]) -> list[Entry]:
             # As references, so that none of them is ranked as a method or compared with a student.
             found.setdefault(key, replace(entry, row=entry.network, pair="", kind="reference", role="teacher"))
     return list(found.values())
+
+
+def median_costs(entries: Sequence[Entry], key: Callable[[Entry], Key]) -> dict[Key, dict[str, float]]:
+    """Each cost's median over the runs that recorded it, by a key of the entries, in their order."""
+    recorded: dict[Key, list[Mapping[str, float]]] = {}
+    for entry in entries:
+        runs = recorded.setdefault(key(entry), [])
+        if entry.status == "done" and entry.record is not None:
+            runs.append(entry.record.costs)
+    return {
+        each: {cost: median(run[cost] for run in runs if cost in run) for cost in dict.fromkeys(chain(*runs))}
+        for each, runs in recorded.items()
+    }
 
 
 def _fronted(rows: Sequence[NetworkRow], sign: int) -> list[NetworkRow]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kdbench.results.aggregate import check_metric, scalar, tabulate
 from kdbench.results.answers import answer
-from kdbench.results.captions import NOT_APPLICABLE, STALE, WORSE, caption
+from kdbench.results.captions import NOT_APPLICABLE, STALE, WORSE, capital, caption
 from kdbench.results.metrics import title
 from kdbench.results.table import Average, Entry, Place, Row, Score, Table
 
@@ -97,8 +97,7 @@ def report(
     datasets = ", ".join(dict.fromkeys(block.dataset for block in tables[0].blocks))
     parts = [f"# kdbench: knowledge distillation on {datasets}"]
     for table in tables:
-        heading = title(table.metric)
-        parts += [f"## {heading[0].upper()}{heading[1:]}", markdown(table, caption(entries, table, version))]
+        parts += [f"## {capital(title(table.metric))}", markdown(table, caption(entries, table, version))]
     return "\n\n".join([*parts, answer(tables[0])]) + "\n"
 
 
@@ -114,10 +113,17 @@ def _line(table: Table, row: Row) -> list[str]:
 def score_text(score: Score) -> str:
     """A score as tables show it: "mean ± std" in percent with its marks, or what is missing."""
     if score.state or score.mean is None:
-        return str(score.state).partition(":")[0] if str(score.state).startswith(NOT_APPLICABLE) else str(score.state)
+        return state_text(score.state)
     text = f"{100 * score.mean:.1f}" + ("" if score.std is None else f" ± {100 * score.std:.1f}")
     marks = WORSE * score.worse_than_student + STALE * score.stale
     return _highlighted(text, score.place) + (f" {marks}" if marks else "")
+
+
+def state_text(state: str | None) -> str:
+    """What is missing, as tables show it: why a row is n/a stands in the caption."""
+    if state is None:
+        return NOTHING
+    return NOT_APPLICABLE if state.startswith(NOT_APPLICABLE) else state
 
 
 def _gain(score: Score) -> str:

@@ -1,8 +1,7 @@
-"""Means and medians over runs, and how far a difference between them can be trusted."""
+"""Means over seeds, and how far a difference between them can be trusted."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -43,9 +42,3 @@ def sign_flip(differences: Sequence[float]) -> float:
 def smallest_p(n: int) -> float:
     """The smallest value ``sign_flip`` can give for ``n`` differences: two sign vectors of 2^n, or of those drawn."""
     return 2.0 ** (1 - n) if n <= EXACT_UP_TO else 1 / (DRAWS + 1)
-
-
-def medians(recorded: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Each cost's median over the runs that recorded it."""
-    keys = dict.fromkeys(key for costs in recorded for key in costs)
-    return {key: median(costs[key] for costs in recorded if key in costs) for key in keys}
