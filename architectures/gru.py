@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import scaled
-from kdbench.architectures._settings import Range
+from kdbench.settings import Range
 
 
 class GRU(Backbone):

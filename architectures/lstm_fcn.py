@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import fcn_layers, output_of_each, scaled
-from kdbench.architectures._settings import Range
+from kdbench.settings import Range
 
 
 class LSTMFCN(Backbone):

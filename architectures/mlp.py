@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
-from kdbench.architectures._settings import Range
+from kdbench.settings import Range
 
 
 class MLP(Backbone):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import output_of_each, scaled
-from kdbench.architectures._settings import Range
+from kdbench.settings import Range
 
 # Channels of the separable blocks; the first block of every stage but the first halves the length.
 _STAGES = ((64,), (128, 128), (256, 256), (512,) * 6, (1024, 1024))

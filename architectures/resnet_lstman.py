@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import output_of_each, residual_blocks, scaled
-from kdbench.architectures._settings import Choice, Range
+from kdbench.settings import Choice, Range
 
 
 class _LSTMaN(nn.Module):

@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import output_of_each, scaled
-from kdbench.architectures._settings import Range
+from kdbench.settings import Range
 
 _KERNEL = 7
 _DROPOUT = 0.05

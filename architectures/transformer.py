@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kdbench.architectures._base import Backbone, Outputs
 from kdbench.architectures._blocks import scaled
-from kdbench.architectures._settings import Range
+from kdbench.settings import Range
 
 _HEADS, _LAYERS = 8, 6
 

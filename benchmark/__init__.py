@@ -17,20 +17,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kdbench.selection import Selection as Selection
     from kdbench.session import Session as Session
     from kdbench.session import runtime as runtime
-    from kdbench.spec import Cell as Cell
-    from kdbench.spec import Matrix as Matrix
-    from kdbench.spec import Recipe as Recipe
+    from kdbench.spec.cell import Cell as Cell
+    from kdbench.spec.matrix import Matrix as Matrix
+    from kdbench.spec.recipe import Recipe as Recipe
+    from kdbench.spec.selection import Selection as Selection
 
 _HOMES = {
-    "Selection": "kdbench.selection",
+    "Selection": "kdbench.spec.selection",
     "Session": "kdbench.session",
     "runtime": "kdbench.session",
-    "Cell": "kdbench.spec",
-    "Matrix": "kdbench.spec",
-    "Recipe": "kdbench.spec",
+    "Cell": "kdbench.spec.cell",
+    "Matrix": "kdbench.spec.matrix",
+    "Recipe": "kdbench.spec.recipe",
 }
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from kdbench.architectures import Backbone
-from kdbench.catalog import METHODS, NETWORKS, Catalog, Setting
+from kdbench.catalog.find import METHODS, NETWORKS, Catalog
+from kdbench.catalog.schema import Setting
+from kdbench.commands.listing import chosen, legal_values, search_values, summary, year
 from kdbench.methods import KINDS, Method
-from kdbench.shelf import chosen, legal_values, search_values, summary, year
-from kdbench.spec import show_value
+from kdbench.spec.words import show_value
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "Made by `python docs/generate.py` from"

@@ -4,8 +4,8 @@ A file's name is the method's name in matrix files and on the command line. A me
 entry-point group ``kdbench.methods``.
 """
 
+from kdbench.kinds import KINDS
 from kdbench.methods._base import (
-    KINDS,
     Batch,
     Losses,
     Method,
@@ -13,10 +13,10 @@ from kdbench.methods._base import (
     Network,
     NotApplicable,
     ParameterGroup,
-    Role,
     Setup,
 )
 from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence
+from kdbench.roles import Role
 
 __all__ = [
     "KINDS",

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from kdbench.architectures import Outputs, Shapes
-
-Role = Literal["frozen", "peer", "tuned", "absent"]
-"""What the teacher is to a method.
-
-``frozen``: trained before, does not learn; ``peer``: learns from scratch beside the student; ``tuned``: trained before
-and keeps learning; ``absent``: there is none.
-"""
-
-KINDS = ("reference", "logit", "feature", "relation", "contrastive", "mutual", "self", "ours")
-"""What methods may be of, in the order in which lists and tables have them."""
+from kdbench.roles import Role
 
 Losses = dict[str, Tensor]
 """Scalar losses by name; the loop minimises their sum."""
@@ -76,7 +67,7 @@ class Setup:
         classes: K.
         labels: (N,) labels of the training set.
         student: sizes of the student's outputs.
-        role: the teacher's role.
+        role: the teacher's role; its plain text will do.
         teacher: sizes of the teacher's outputs; None where the role is absent.
     """
 
@@ -86,6 +77,9 @@ class Setup:
     role: Role
     teacher: Shapes | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "role", Role(self.role))
+
     @property
     def taught_by(self) -> Shapes:
         """Sizes of the teacher's outputs.
@@ -94,7 +88,7 @@ class Setup:
             RuntimeError: if there is no teacher.
         """
         if self.teacher is None:
-            raise RuntimeError(f"there is no teacher in the role {self.role!r}")
+            raise RuntimeError(f"there is no teacher in the role '{self.role}'")
         return self.teacher
 
 
@@ -122,12 +116,12 @@ class Method(nn.Module):
     Most methods define ``__init__`` and ``losses`` alone.
     """
 
-    kind: ClassVar[str]  # one of KINDS: where its row stands
-    roles: ClassVar[tuple[Role, ...]] = ("frozen",)  # what the teacher may be; the first is the default
+    kind: ClassVar[str]  # one of `kdbench.kinds.KINDS`: where its row stands
+    roles: ClassVar[tuple[Role, ...]] = (Role.FROZEN,)  # what the teacher may be; the first is the default
     version: ClassVar[int] = 1  # raise it when the same settings and seed give other numbers than before
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # named settings, used as name(preset=...)
     checked_against: ClassVar[tuple[str, ...]] = ()  # reference numbers of independent code that the tests compare with
-    note: ClassVar[str] = ""  # what a reader of a table must know about the row
+    note: ClassVar[str] = ""  # what a reader of a table must know about every row of the method
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -151,6 +145,15 @@ class Method(nn.Module):
     def facts(self) -> dict[str, float]:
         """Numbers worth a curve, read once after each epoch."""
         return {}
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a table must know about the row, given the settings, the classes and the networks.
+
+        By default `note`. Add what training does here that the student alone does not have (augmented windows, more
+        than one optimiser step a batch), and which term of several is void for so few classes. Where all that is taught
+        by a teacher is void, raise `NotApplicable` in ``__init__`` instead.
+        """
+        return (self.note,) if self.note else ()
 
     def deployed(self, student: nn.Module, teacher_head: nn.Module | None) -> nn.Module:
         """The model that is evaluated, counted, stored and exported; by default the student as it is."""

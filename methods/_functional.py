@@ -57,6 +57,10 @@ def soft_divergence(student: Tensor, teacher: Tensor, temperature: float | Tenso
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * temperature**2
 
 
+NCKD_IS_VOID = "with two classes the part on the classes beside the label (NCKD) is 0 whatever the student says"
+"""What a row must say that has a decoupled divergence of two classes."""
+
+
 def decoupled_divergence(
     student: Tensor, teacher: Tensor, labels: Tensor, temperature: float, *, alpha: float, beta: float
 ) -> Tensor:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+AUGMENTED = "trained on augmented windows (jitter, scaling), which the student alone is not"
+"""What a row must say whose method shows such views."""
+
 
 def jittered_and_scaled(x: Tensor, jitter: float, scaling: float) -> Tensor:
     """Another view of each window: every channel scaled by a factor of its own, noise added to every value.

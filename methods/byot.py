@@ -7,10 +7,11 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from kdbench.architectures import Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, NotApplicable, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence, total
 from kdbench.methods._modules import Bottleneck
+from kdbench.roles import Role
+from kdbench.settings import Range
 
 
 class BYOT(Method):
@@ -45,7 +46,7 @@ class BYOT(Method):
     """
 
     kind = "self"
-    roles = ("absent",)
+    roles = (Role.ABSENT,)
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Range
-from kdbench.methods._base import Batch, Losses, Method, Setup
+from kdbench.methods._base import Batch, Losses, Method, NotApplicable, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy, total, unit
 
 
@@ -34,6 +34,9 @@ class CC(Method):
         gamma: width of the Gaussian kernel, as a factor of the squared distance.
         order: P, the highest power in the expansion.
 
+    Raises:
+        NotApplicable: if the student's embedding is one number.
+
     Deviations: the correlation term alone, without the paper's softened probabilities beside it, and on batches as they
     come, without its sampling by class.
     """
@@ -50,6 +53,8 @@ class CC(Method):
         order: Annotated[int, Range(1, 20, search=(1, 4))] = 2,
     ) -> None:
         super().__init__(setup)
+        if setup.student.embedding < 2:
+            raise NotApplicable("an embedding of one number has the cosine 1 or -1 with any other: nothing to match")
         self.weight, self.gamma, self.order = weight, gamma, order
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from kdbench.architectures import Outputs, Range
-from kdbench.methods._base import Batch, Losses, Method, NotApplicable, Setup
+from kdbench.methods._base import Batch, Losses, Method, Nets, NotApplicable, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy, unit
 
 EPS = 1e-7  # of the authors' code, beside the share of noise
+Views = tuple[Tensor, Tensor]  # the student's and the teacher's, each (B, D) at unit length
 
 
 class CRD(Method):
@@ -28,7 +30,8 @@ class CRD(Method):
     and L_T with the networks swapped: each network's view is compared with the bank of the other's. k = 0 is the window
     itself; the K others are drawn without repetition among the windows of other classes. A bank holds the view of each
     of the N training windows, moved after each batch: bank = momentum bank + (1 - momentum) u, at unit length. Z is N
-    times the mean of exp(<u, bank> / t) over the first batch, and then stays.
+    times the mean of exp(<u, bank> / t) over the first batch, and then stays. A step costs what its negatives cost,
+    whatever N is.
 
     Trains W and b of both networks; they are dropped at inference.
 
@@ -41,16 +44,18 @@ class CRD(Method):
         weight: of both sides.
         temperature: t of the scores.
         momentum: share of a bank's old view.
-        width: D of the views.
+        width: D of the views; a view of one number at unit length would be 1 or -1.
         negatives: K; at most N less the largest class, so that every window has as many of other classes.
 
     Raises:
         NotApplicable: if all training windows are of one class.
 
-    Deviations: K is 4096 where the authors draw 16384, more than a training set of activity recognition may hold.
+    Deviations: K is 4096 where the authors draw 16384, more than a training set of activity recognition may hold; the
+    windows of one class in a batch share one draw, each shifted round by a number of its own.
     """
 
     kind = "contrastive"
+    version = 2  # 1 ranked all windows for each draw
     checked_against = ("crd",)
 
     def __init__(
@@ -60,7 +65,7 @@ class CRD(Method):
         weight: Annotated[float, Range(0, 100, search=(0.02, 5), log=True)] = 0.8,
         temperature: Annotated[float, Range(0.01, 10, search=(0.04, 0.5), log=True)] = 0.07,
         momentum: Annotated[float, Range(0, 1, search=(0.1, 0.9))] = 0.5,
-        width: Annotated[int, Range(1, 4096)] = 128,
+        width: Annotated[int, Range(2, 4096)] = 128,
         negatives: Annotated[int, Range(1, 1_000_000)] = 4096,
     ) -> None:
         super().__init__(setup)
@@ -68,38 +73,102 @@ class CRD(Method):
         if count == largest:
             raise NotApplicable("all training windows are of one class: there is none to tell them apart from")
         self.weight, self.temperature, self.momentum = weight, temperature, momentum
-        self.negatives = min(negatives, count - largest)
-        self.labels: Tensor
-        self.register_buffer("labels", setup.labels, persistent=False)
+        self.draw = _Draw(setup.labels, setup.classes, min(negatives, count - largest))
         self.student = _Side(setup.student.embedding, width, count)
         self.teacher = _Side(setup.taught_by.embedding, width, count)
 
-    def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
-        u_s, u_t = self.student(student.embedding), self.teacher(teacher.embedding)
-        return {"hard": cross_entropy(student.logits, batch.y), **self.contrast(u_s, u_t, self.drawn(batch))}
+    def rounds(self, batch: Batch, nets: Nets) -> Iterator[Losses]:
+        student, teacher = nets.student(batch), nets.teacher(batch)
+        views = self.views(student, teacher)
+        yield self.compared(batch, student, views)
+        self.move(batch, views)
 
-    def drawn(self, batch: Batch) -> Tensor:
-        """Rows of the training set that each window is compared with, (B, K + 1): itself, then K of other classes."""
-        rank = torch.rand(len(batch.y), len(self.labels), device=batch.y.device)
-        rank = rank.masked_fill(self.labels == batch.y[:, None], -1.0)
-        others = rank.topk(self.negatives, dim=1, sorted=False).indices
-        return torch.cat([batch.index[:, None], others], dim=1)
+    def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
+        return self.compared(batch, student, self.views(student, teacher))
+
+    def views(self, student: Outputs, teacher: Outputs) -> Views:
+        """What both networks make of the windows."""
+        return self.student(student.embedding), self.teacher(teacher.embedding)
+
+    def compared(self, batch: Batch, student: Outputs, views: Views) -> Losses:
+        """Losses of a batch against the banks as they are."""
+        rows = torch.cat([batch.index[:, None], self.draw(batch.y)], dim=1)
+        return {"hard": cross_entropy(student.logits, batch.y), **self.contrast(*views, rows)}
 
     def contrast(self, u_student: Tensor, u_teacher: Tensor, rows: Tensor) -> Losses:
-        """Losses of the views (B, D) against the banks as they are; then the banks move.
+        """Losses of the views (B, D) against these rows of the banks.
 
         Args:
             u_student: (B, D) views at unit length.
             u_teacher: (B, D) views at unit length.
             rows: (B, K + 1) of the training set; the first is the window itself.
         """
-        losses = {
+        return {
             "contrast_student": self.weight * self.student.loss(u_student, self.teacher.bank, rows, self.temperature),
             "contrast_teacher": self.weight * self.teacher.loss(u_teacher, self.student.bank, rows, self.temperature),
         }
-        self.student.move(rows[:, 0], u_student, self.momentum)
-        self.teacher.move(rows[:, 0], u_teacher, self.momentum)
-        return losses
+
+    def move(self, batch: Batch, views: Views) -> None:
+        """Let the banks follow the views of a batch, once its backward pass no longer needs them as they were."""
+        for side, u in zip((self.student, self.teacher), views, strict=True):
+            side.move(batch.index, u.detach(), self.momentum)
+
+
+class _Draw(nn.Module):
+    """Draws K windows of other classes for each window of a batch, none twice, all of them equally likely.
+
+    Windows are sorted by class, so that those of other classes than c have the ranks 0 to N - N_c - 1 once the block of
+    class c is left out. A batch draws K ranks for every class, and each of its windows shifts those of its class round
+    by a number of its own. So each window's ranks are a uniform draw, the draws of two windows are uncorrelated, and
+    nothing is ranked or sorted for each window.
+
+    Args:
+        labels: (N,) of the training set.
+        classes: how many there are.
+        count: K.
+    """
+
+    by_class: Tensor
+    sizes: Tensor
+    starts: Tensor
+
+    def __init__(self, labels: Tensor, classes: int, count: int) -> None:
+        super().__init__()
+        self.count = count
+        sizes = labels.bincount(minlength=classes)
+        self.register_buffer("by_class", labels.argsort(stable=True), persistent=False)
+        self.register_buffer("sizes", sizes, persistent=False)  # (C,)
+        self.register_buffer("starts", sizes.cumsum(0) - sizes, persistent=False)  # of the classes' blocks
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Rows of the training set for windows of these classes, (B,) to (B, K)."""
+        others = (len(self.by_class) - self.sizes)[:, None]  # (C, 1)
+        shift = _integers(others[y])  # (B, 1)
+        rank = (self.ranks(others)[y] + shift) % others[y]
+        return self.by_class[rank + (rank >= self.starts[y, None]) * self.sizes[y, None]]
+
+    def ranks(self, others: Tensor) -> Tensor:
+        """K different ranks below each of some numbers, (C, 1) to (C, K)."""
+        # Where there are few ranks, all of them are candidates; of many, more are drawn than are wanted, since some
+        # come twice. That fewer than K differ then has a probability below 1e-100.
+        width = min(len(self.by_class), _few(self.count))
+        column = torch.arange(width, device=others.device)
+        drawn = _integers(others.expand(-1, width))
+        candidates = column.where(others <= width, drawn).sort(dim=1).values  # (C, width)
+        usable = candidates < others
+        usable[:, 1:] &= candidates[:, 1:] != candidates[:, :-1]
+        keys = torch.rand(candidates.shape, device=others.device).masked_fill(~usable, -1.0)
+        return candidates.gather(1, keys.topk(self.count, dim=1, sorted=False).indices)
+
+
+def _few(count: int) -> int:
+    """How many windows are so few that what all of them cost is no more than what K of them cost."""
+    return 4 * count + 64
+
+
+def _integers(below: Tensor) -> Tensor:
+    """A random integer from 0 for each bound; the remainder's bias is below 1e-12."""
+    return torch.randint(2**62, below.shape, device=below.device) % below
 
 
 class _Side(nn.Module):
@@ -128,8 +197,7 @@ class _Side(nn.Module):
     def loss(self, u: Tensor, bank: Tensor, rows: Tensor, temperature: float) -> Tensor:
         """Noise-contrastive loss, through the log-odds of h, which no exponential overflows."""
         count, noise = len(bank), rows.shape[1] - 1
-        # One product with the whole bank, then a choice of scores: rows of the bank itself would be (B, K + 1, D).
-        score = (u @ bank.T).gather(1, rows) / temperature  # (B, K + 1)
+        score = _scores(u, bank, rows) / temperature  # (B, K + 1)
         with torch.no_grad():
             first = score.logsumexp(dim=(0, 1)) + math.log(count / score.numel())
             self.log_z.copy_(torch.where(self.log_z.isinf(), first, self.log_z))
@@ -139,7 +207,29 @@ class _Side(nn.Module):
         mistaken = -F.logsigmoid(-odds[:, 1:]).sum(dim=1) + noise * math.log1p(EPS / share)
         return (missed + mistaken).mean()
 
-    @torch.no_grad()
     def move(self, rows: Tensor, u: Tensor, momentum: float) -> None:
-        """Let the views of these rows follow u; a copy, since the backward pass still needs the bank as it was."""
-        self.bank = self.bank.index_copy(0, rows, unit(momentum * self.bank[rows] + (1 - momentum) * u))
+        """Let the views of these rows follow u (B, D)."""
+        self.bank.index_copy_(0, rows, unit(momentum * self.bank[rows] + (1 - momentum) * u))
+
+
+def _scores(u: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
+    """Inner products of each view (B, D) with its own rows (B, K + 1) of a bank (N, D)."""
+    if len(bank) <= _few(rows.shape[1] - 1):
+        return (u @ bank.T).gather(1, rows)  # one product with the whole bank is faster than many small ones
+    chosen: Tensor = _ChosenScores.apply(u, bank, rows)  # type: ignore[no-untyped-call]
+    return chosen
+
+
+class _ChosenScores(torch.autograd.Function):
+    """Scores of the chosen rows alone, one window at a time: all the rows that a batch chooses are (B, K + 1, D)."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(bank, rows)
+        chosen = bank.new_empty(rows.shape[1], bank.shape[1])  # filled anew for each window: faster than a new one
+        return torch.stack([torch.index_select(bank, 0, row, out=chosen) @ v for row, v in zip(rows, u, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        bank, rows = ctx.saved_tensors
+        return F.embedding_bag(rows, bank, per_sample_weights=gradients[0], mode="sum"), None, None

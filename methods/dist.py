@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Range
-from kdbench.methods._base import Batch, Losses, Method, Setup
+from kdbench.methods._base import Batch, Losses, Method, NotApplicable, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy
+
+CONSTANT = "with two classes the correlation between a sample's classes has no gradient"
 
 
 class DIST(Method):
@@ -19,7 +21,8 @@ class DIST(Method):
 
         L = CE(z_S, y) + t^2 [beta (1 - mean_i r(P_S,i, P_T,i)) + gamma (1 - mean_k r(P_S^k, P_T^k))]
 
-    A student may keep its own scale and shift as long as its relations are the teacher's. Reads the teacher's logits.
+    A student may keep its own scale and shift as long as its relations are the teacher's. With two classes r(P_S,i,
+    P_T,i) is 1 or -1 and has no gradient: that part is left out, and the row says so. Reads the teacher's logits.
 
     Source: Huang, You, Wang, Qian, Xu, "Knowledge distillation from a stronger teacher", NeurIPS 2022,
     https://arxiv.org/abs/2205.10536, code https://github.com/hunto/DIST_KD. Defaults: beta 2, gamma 2, t 4, the
@@ -32,10 +35,14 @@ class DIST(Method):
         gamma: weight of the relation between the samples of a class; it needs a batch of some size, and with one
             sample it is the constant t^2 gamma.
 
+    Raises:
+        NotApplicable: with two classes where gamma is 0, since nothing is left.
+
     Deviations: none known.
     """
 
     kind = "logit"
+    version = 2  # 1 had the relation of two classes in its loss
     checked_against = ("dist",)
 
     def __init__(
@@ -47,16 +54,22 @@ class DIST(Method):
         gamma: Annotated[float, Range(0, 100, search=(0.2, 5), log=True)] = 2.0,
     ) -> None:
         super().__init__(setup)
+        if setup.classes < 3 and not gamma:
+            raise NotApplicable(f"{CONSTANT}, and gamma=0 leaves out what is between samples")
         self.temperature, self.beta, self.gamma = temperature, beta, gamma
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
         q = (at_least_float32(student.logits) / self.temperature).softmax(dim=1)  # (B, K)
         p = (at_least_float32(teacher.logits) / self.temperature).softmax(dim=1)
-        return {
-            "hard": cross_entropy(student.logits, batch.y),
-            "inter": self.temperature**2 * self.beta * (1 - _correlation(q, p).mean()),
-            "intra": self.temperature**2 * self.gamma * (1 - _correlation(q.T, p.T).mean()),
-        }
+        losses = {"hard": cross_entropy(student.logits, batch.y)}
+        if self.setup.classes > 2:
+            losses["inter"] = self.temperature**2 * self.beta * (1 - _correlation(q, p).mean())
+        losses["intra"] = self.temperature**2 * self.gamma * (1 - _correlation(q.T, p.T).mean())
+        return losses
+
+    def notes(self) -> tuple[str, ...]:
+        void = [f"{CONSTANT}, and is left out"] if self.setup.classes < 3 else []
+        return (*super().notes(), *void)
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:

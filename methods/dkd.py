@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from kdbench.architectures import Outputs, Range
-from kdbench.methods._base import Batch, Losses, Method, Setup
-from kdbench.methods._functional import cross_entropy, decoupled_divergence, ramp
+from kdbench.methods._base import Batch, Losses, Method, NotApplicable, Setup
+from kdbench.methods._functional import NCKD_IS_VOID, cross_entropy, decoupled_divergence, ramp
 
 
 class DKD(Method):
@@ -20,7 +20,8 @@ class DKD(Method):
         rho  = min(1, e / (warmup E)) in epoch e of E, counted from 1
 
     Softened cross-entropy weighs NCKD with what the teacher leaves to the other classes, 1 - p_y, which a confident
-    teacher makes small; beta does not depend on it. Reads the teacher's logits.
+    teacher makes small; beta does not depend on it. With two classes there is nothing to share among the others: NCKD
+    is 0 for every student, and the row says so. Reads the teacher's logits.
 
     Source: Zhao, Cui, Song, Qiu, Liang, "Decoupled knowledge distillation", CVPR 2022,
     https://arxiv.org/abs/2203.08679. Defaults: alpha 1, beta 8, t 4 and a warm-up over 20 of 240 epochs, as in the
@@ -32,6 +33,9 @@ class DKD(Method):
         alpha: weight of the labelled class's part.
         beta: weight of the other classes' part.
         warmup: share of the epochs over which the distillation loss reaches its weight.
+
+    Raises:
+        NotApplicable: with two classes where alpha is 0, since nothing is left.
 
     Deviations: both parts come from log-sum-exp; the authors' code takes the logarithm of summed probabilities, which
     is infinite for confident networks.
@@ -50,6 +54,8 @@ class DKD(Method):
         warmup: Annotated[float, Range(0, 1)] = 20 / 240,
     ) -> None:
         super().__init__(setup)
+        if setup.classes < 3 and not alpha:
+            raise NotApplicable(f"{NCKD_IS_VOID}, and alpha=0 leaves out what the label's class says")
         self.temperature, self.alpha, self.beta, self.warmup = temperature, alpha, beta, warmup
         self.rho = 1.0
 
@@ -61,3 +67,6 @@ class DKD(Method):
             student.logits, teacher.logits, batch.y, self.temperature, alpha=self.alpha, beta=self.beta
         )
         return {"hard": cross_entropy(student.logits, batch.y), "soft": self.rho * decoupled}
+
+    def notes(self) -> tuple[str, ...]:
+        return (*super().notes(), *([NCKD_IS_VOID] if self.setup.classes < 3 else []))

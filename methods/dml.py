@@ -7,6 +7,7 @@ from typing import Annotated
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Setup
 from kdbench.methods._functional import cross_entropy, soft_divergence
+from kdbench.roles import Role
 
 
 class DML(Method):
@@ -29,7 +30,7 @@ class DML(Method):
     """
 
     kind = "mutual"
-    roles = ("peer", "tuned")
+    roles = (Role.PEER, Role.TUNED)
     checked_against = ("dml",)
 
     def __init__(

@@ -10,8 +10,15 @@ from torch import Tensor, nn
 
 from kdbench.architectures import Choice, Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, NotApplicable, ParameterGroup, Setup
-from kdbench.methods._functional import at_least_float32, cross_entropy, decoupled_divergence, soft_divergence
+from kdbench.methods._functional import (
+    NCKD_IS_VOID,
+    at_least_float32,
+    cross_entropy,
+    decoupled_divergence,
+    soft_divergence,
+)
 from kdbench.methods._modules import StageEnsemble
+from kdbench.roles import Role
 
 COLLAPSED = 0.2  # across-sample std of a normalised feature (1 at most) below which it says next to nothing
 
@@ -52,19 +59,20 @@ class HMKD(Method):
         stop_grad: whether a loss moves only the network that it is for.
         mid_loss: distance of merged features: ln_mse | cosine | raw_mse | aux_kl (of the auxiliary heads' logits).
         out_loss: divergence of logits: kl | decoupled (into the label's part and the others').
-        width: D of the merged feature.
+        width: D of the merged feature; of two numbers, layer normalisation leaves only which is the larger.
         out_alpha: weight of the labelled class's part where ``out_loss`` is decoupled.
         out_beta: weight of the other classes' part where ``out_loss`` is decoupled.
 
     Raises:
-        NotApplicable: if a frozen teacher alone is taught, or if one side is to follow merged features of the other
-            that nothing trains (one direction, ``stop_grad``, and an auxiliary loss without weight).
+        NotApplicable: if a frozen teacher alone is taught, if one side is to follow merged features of the other that
+            nothing trains (one direction, ``stop_grad``, and an auxiliary loss without weight), or if a decoupled
+            divergence is to compare two classes without the labelled one's part.
 
     Deviations: cannot be listed against a paper that is not public.
     """
 
     kind = "ours"
-    roles = ("peer", "tuned", "frozen")
+    roles = (Role.PEER, Role.TUNED, Role.FROZEN)
     checked_against = ("dkd", "dml")
     presets = {  # noqa: RUF012
         "default": {},
@@ -89,12 +97,12 @@ class HMKD(Method):
         stop_grad: bool = True,
         mid_loss: Annotated[str, Choice("ln_mse", "cosine", "raw_mse", "aux_kl")] = "ln_mse",
         out_loss: Annotated[str, Choice("kl", "decoupled")] = "kl",
-        width: Annotated[int, Range(1, 4096)] = 128,
+        width: Annotated[int, Range(3, 4096)] = 128,
         out_alpha: Annotated[float, Range(0, 100)] = 1.0,
         out_beta: Annotated[float, Range(0, 100)] = 8.0,
     ) -> None:
         super().__init__(setup)
-        if setup.role == "frozen" and direction == "s2t":
+        if setup.role is Role.FROZEN and direction == "s2t":
             raise NotApplicable("direction=s2t teaches the teacher alone, and a frozen teacher learns nothing")
         trains_both = direction == "mutual" or not stop_grad or hard_weight * aux_weight > 0
         if use_mid and mid_weight > 0 and not trains_both:
@@ -102,6 +110,9 @@ class HMKD(Method):
                 f"direction={direction} without an auxiliary loss trains one merge alone: "
                 "the other would stay the random projection it begins as"
             )
+        self.void = NCKD_IS_VOID if use_out and out_weight and out_loss == "decoupled" and setup.classes < 3 else ""
+        if self.void and not out_alpha:
+            raise NotApplicable(f"{self.void}, and out_alpha=0 leaves out what the label's class says")
         self.temperature, self.ramp, self.stop_grad = temperature, ramp, stop_grad
         self.hard_weight, self.aux_weight = hard_weight, aux_weight
         self.out_weight = out_weight if use_out else 0.0
@@ -111,12 +122,9 @@ class HMKD(Method):
         self.to_student, self.to_teacher = direction != "s2t", direction != "t2s"
         self.merges = self.mid_weight > 0 or aux_weight > 0
         if self.merges:  # nothing is added, hence nothing trained, that no loss reads
-            self.merge = nn.ModuleDict(
-                {
-                    "student": StageEnsemble([c for c, _ in setup.student.stages], width, ensemble),
-                    "teacher": StageEnsemble([c for c, _ in setup.taught_by.stages], width, ensemble),
-                }
-            )
+            sides = {"student": setup.student, "teacher": setup.taught_by}
+            channels = {side: [c for c, _ in shapes.stages] for side, shapes in sides.items()}
+            self.merge = nn.ModuleDict({side: StageEnsemble(cs, width, ensemble) for side, cs in channels.items()})
             guesses = aux_weight > 0 or mid_loss == "aux_kl"
             self.heads = nn.ModuleDict({side: nn.Linear(width, setup.classes) for side in self.merge if guesses})
         self.rho = 1.0
@@ -126,7 +134,7 @@ class HMKD(Method):
         self.rho = min(1.0, (epoch + 1) / self.ramp) if self.ramp else 1.0
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
-        teacher_learns = self.setup.role != "frozen"
+        teacher_learns = self.setup.role.learns
         losses = {"hard_student": self.hard_weight * cross_entropy(student.logits, batch.y)}
         if teacher_learns:
             losses["hard_teacher"] = self.hard_weight * cross_entropy(teacher.logits, batch.y)
@@ -181,6 +189,9 @@ class HMKD(Method):
             return []
         groups = [group for merge in self.merge.values() for group in cast(StageEnsemble, merge).parameter_groups()]
         return [*groups, ParameterGroup(list(self.heads.parameters()))]
+
+    def notes(self) -> tuple[str, ...]:
+        return (*super().notes(), *([self.void] if self.void else []))
 
     def facts(self) -> dict[str, float]:
         """Spread of each merged feature over the last batch (0 collapsed, 1 at most)."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Range
-from kdbench.methods._base import Batch, Losses, Method, Setup
+from kdbench.methods._base import Batch, Losses, Method, NotApplicable, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence
 
 
@@ -19,8 +19,7 @@ class LSKD(Method):
         L    = CE(z_S, y) + weight t^2 KL(softmax(Z(z_T) / t) || softmax(Z(z_S) / t))
         Z(z) = (z - mean(z)) / (std(z) + 1e-7)
 
-    With two classes the z-scores only say which class wins, and the second term has no gradient. Reads the teacher's
-    logits.
+    Reads the teacher's logits.
 
     Source: Sun, Ren, Li, Wang, Cao, "Logit standardization in knowledge distillation", CVPR 2024,
     https://arxiv.org/abs/2403.01427, code https://github.com/sunshangquan/logit-standardization-KD. Defaults: t 2,
@@ -30,6 +29,9 @@ class LSKD(Method):
         setup: what the run tells the method.
         temperature: t, softens the z-scores of both networks.
         weight: of the distillation loss.
+
+    Raises:
+        NotApplicable: with two classes, whose z-scores only say which class wins.
 
     Deviations: none known.
     """
@@ -45,6 +47,8 @@ class LSKD(Method):
         weight: Annotated[float, Range(0, 1000, search=(1, 20), log=True)] = 9.0,
     ) -> None:
         super().__init__(setup)
+        if setup.classes < 3:
+            raise NotApplicable("two standardised logits only say which class wins: the distillation has no gradient")
         self.temperature, self.weight = temperature, weight
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:

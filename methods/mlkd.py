@@ -11,7 +11,7 @@ from torch import Tensor
 from kdbench.architectures import Outputs, Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy, soft_divergence
-from kdbench.methods._views import jittered_and_scaled
+from kdbench.methods._views import AUGMENTED, jittered_and_scaled
 
 
 class MLKD(Method):
@@ -32,8 +32,8 @@ class MLKD(Method):
     multiplies means that were taken before, so what is left is these shares, mostly near one half.
 
     With ``second_view`` (preset ``two_views``) each batch is seen once more through a strong view, which adds
-    (1 - alpha) CE and alpha instance, without a mask. There the teacher runs live instead of being served, which costs
-    as much as a forward pass of a peer.
+    (1 - alpha) CE and alpha instance, without a mask; the row says so, and the default is its control. There the
+    teacher runs live instead of being served, which costs as much as a forward pass of a peer.
 
     Source: Jin, Wang, Lin, "Multi-level logit distillation", CVPR 2023,
     https://openaccess.thecvf.com/content/CVPR2023/html/Jin_Multi-Level_Logit_Distillation_CVPR_2023_paper.html, code
@@ -90,6 +90,9 @@ class MLKD(Method):
             losses["hard_strong"] = (1 - self.alpha) * cross_entropy(z_s, batch.y)
             losses["instance_strong"] = self.alpha * self.instance(z_s, z_t)
         yield losses
+
+    def notes(self) -> tuple[str, ...]:
+        return (*super().notes(), *([AUGMENTED] if self.second_view else []))
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:
         z_s, z_t = at_least_float32(student.logits), at_least_float32(teacher.logits)

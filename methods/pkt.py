@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Range
-from kdbench.methods._base import Batch, Losses, Method, Setup
+from kdbench.methods._base import Batch, Losses, Method, NotApplicable, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy
 
 EPS = 1e-7  # the authors'; it counts where probabilities are small
@@ -34,6 +34,9 @@ class PKT(Method):
         setup: what the run tells the method.
         weight: of the divergence.
 
+    Raises:
+        NotApplicable: if the student's embedding is one number.
+
     Deviations: none known.
     """
 
@@ -44,6 +47,8 @@ class PKT(Method):
         self, setup: Setup, *, weight: Annotated[float, Range(0, 1e7, search=(1000, 300000), log=True)] = 30000.0
     ) -> None:
         super().__init__(setup)
+        if setup.student.embedding < 2:
+            raise NotApplicable("an embedding of one number has the cosine 1 or -1 with any other: nothing to match")
         self.weight = weight
 
     def losses(self, batch: Batch, student: Outputs, teacher: Outputs) -> Losses:

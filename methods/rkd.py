@@ -27,7 +27,8 @@ class RKD(Method):
 
     d_ij is the distance of the embeddings of windows i and j, m its mean over i != j, c_ijk the cosine of the angle
     at i between j and k, h the Huber loss with delta 1. What has no length has cosine 0. Where all distances are 0 they
-    are all equal, hence each is the mean. One window alone has neither distance nor angle: 0.
+    are all equal, hence each is the mean. One window alone has neither distance nor angle: 0. Where the student's
+    embedding is one number, its cosines are 1 or -1 and have no gradient; the row says so.
 
     Source: Park, Kim, Lu, Cho, "Relational knowledge distillation", CVPR 2019, https://arxiv.org/abs/1904.05068, and
     the authors' code, https://github.com/lenscloth/RKD. Defaults: weights 25 and 50, as in public CIFAR-100 suites
@@ -63,6 +64,10 @@ class RKD(Method):
             "distance": self.distance_weight * gap.to(dtype),
             "angle": self.angle_weight * angle_gap(d_s, d_t, dtype),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        void = "the student's embedding is one number: the angles have no gradient"
+        return (*super().notes(), *([] if self.setup.student.embedding > 1 else [void]))
 
 
 def distances(f: Tensor) -> Tensor:

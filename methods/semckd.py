@@ -36,7 +36,7 @@ class SemCKD(Method):
         setup: what the run tells the method.
         weight: of the match.
         temperature: softens the attention.
-        width: of queries and keys.
+        width: of queries and keys; one number at unit length would be 1 or -1.
         over_time: whether the stages are compared at every time step rather than as averages over time.
 
     Deviations: queries and keys read the stages themselves, where the source reads the row of a sample's similarities
@@ -54,7 +54,7 @@ class SemCKD(Method):
         *,
         weight: Annotated[float, Range(0, 1e5, search=(1, 1000), log=True)] = 400.0,
         temperature: Annotated[float, Range(0.01, 100, search=(0.1, 10), log=True)] = 1.0,
-        width: Annotated[int, Range(1, 1024)] = 16,
+        width: Annotated[int, Range(2, 1024)] = 16,
         over_time: bool = False,
     ) -> None:
         super().__init__(setup)

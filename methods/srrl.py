@@ -8,10 +8,10 @@ from typing import Annotated
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from kdbench.architectures import Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy
 from kdbench.methods._modules import BatchNorm
+from kdbench.settings import Range
 
 
 class SRRL(Method):

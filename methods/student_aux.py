@@ -11,6 +11,7 @@ from kdbench.architectures import Choice, Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, ParameterGroup, Setup
 from kdbench.methods._functional import cross_entropy
 from kdbench.methods._modules import StageEnsemble
+from kdbench.roles import Role
 
 
 class StudentAux(Method):
@@ -27,13 +28,13 @@ class StudentAux(Method):
         setup: what the run tells the method.
         aux_weight: weight of the auxiliary head's cross-entropy.
         ensemble: how stages merge: softmax | mean | last | self | gate.
-        width: D of the merged feature.
+        width: D of the merged feature; of two numbers, layer normalisation leaves only which is the larger.
 
     Deviations: one head on the merged stages, where the source has one head a stage.
     """
 
     kind = "self"
-    roles = ("absent",)
+    roles = (Role.ABSENT,)
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class StudentAux(Method):
         *,
         aux_weight: Annotated[float, Range(0, 100, search=(0.1, 2), log=True)] = 1.0,
         ensemble: Annotated[str, Choice("softmax", "mean", "last", "self", "gate")] = "softmax",
-        width: Annotated[int, Range(1, 4096)] = 128,
+        width: Annotated[int, Range(3, 4096)] = 128,
     ) -> None:
         super().__init__(setup)
         self.aux_weight = aux_weight

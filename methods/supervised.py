@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kdbench.methods._base import Batch, Losses, Method, Nets
 from kdbench.methods._functional import cross_entropy
+from kdbench.roles import Role
 
 
 class Supervised(Method):
@@ -17,7 +18,7 @@ class Supervised(Method):
     """
 
     kind = "reference"
-    roles = ("absent",)
+    roles = (Role.ABSENT,)
 
     def rounds(self, batch: Batch, nets: Nets) -> Iterator[Losses]:
         yield {"hard": cross_entropy(nets.student(batch).logits, batch.y)}

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import torch.nn.functional as F  # noqa: N812
 
-from kdbench.architectures import Range
 from kdbench.methods._base import Batch, Losses, Method, Nets, Setup
 from kdbench.methods._functional import at_least_float32, cross_entropy
+from kdbench.roles import Role
+from kdbench.settings import Range
 
 
 class TfKD(Method):
@@ -41,7 +42,7 @@ class TfKD(Method):
     """
 
     kind = "self"
-    roles = ("absent",)
+    roles = (Role.ABSENT,)
 
     def __init__(
         self,

@@ -1,37 +1,18 @@
-"""Records in; tables, statistics and figures out. Knows neither torch nor the rest of kdbench.
+"""Records in; tables, statistics and figures out. Knows neither torch nor what made the records.
 
-``gain_figure`` is in ``kdbench.results.figures``, which loads plotting libraries on use.
+Entries become a table (`kdbench.results.tables`), tables become sheets and pages (`pages`), those become text
+(`render`) or a figure (`figures`)::
+
+    from kdbench.results.pages import scores_page
+    from kdbench.results.render import markdown_page
+
+    print(markdown_page(scores_page(entries, asked=asked, version="1")))
+
+Here is what records and entries are made of, which loads no library.
 """
 
-from kdbench.results.aggregate import tabulate
-from kdbench.results.answers import answer
-from kdbench.results.captions import caption
-from kdbench.results.costs import costs_csv, costs_report
-from kdbench.results.metrics import score
+from kdbench.results.entry import Asked, Entry, Freshness, Status
+from kdbench.results.place import Place, RowRole
 from kdbench.results.record import SCHEMA, Record
-from kdbench.results.render import csv_tidy, csv_wide, markdown, report
-from kdbench.results.statistics import sign_flip
-from kdbench.results.table import Average, Block, Conditions, Entry, Row, Score, Table
 
-__all__ = [
-    "SCHEMA",
-    "Average",
-    "Block",
-    "Conditions",
-    "Entry",
-    "Record",
-    "Row",
-    "Score",
-    "Table",
-    "answer",
-    "caption",
-    "costs_csv",
-    "costs_report",
-    "csv_tidy",
-    "csv_wide",
-    "markdown",
-    "report",
-    "score",
-    "sign_flip",
-    "tabulate",
-]
+__all__ = ["SCHEMA", "Asked", "Entry", "Freshness", "Place", "Record", "RowRole", "Status"]

@@ -62,12 +62,20 @@ def score(
     logits, labels, people = np.asarray(logits), np.asarray(labels), np.asarray(people)
     _check(logits, labels, people)
     predictions = logits.argmax(axis=1)  # (N,)
-    classes = logits.shape[1]
+    scores = _scores(predictions, labels, people, logits.shape[1])
+    scores["calibration_error"] = _calibration_error(logits, predictions == labels)
+    if teacher_logits is not None:
+        scores["agreement"] = _agreement(predictions, np.asarray(teacher_logits), logits.shape)
+    return scores
+
+
+def _scores(predictions: NDArray[Any], labels: NDArray[Any], people: NDArray[Any], classes: int) -> dict[str, Any]:
+    """What the predicted classes alone tell."""
     confusion = _confusion(labels, predictions, classes)  # (K, K)
     class_f1 = _f1(confusion)  # (K,)
     support = confusion.sum(axis=1)  # (K,)
     by_person = _by_person(predictions, labels, people, classes)  # (people, 2)
-    scores: dict[str, Any] = {
+    return {
         "accuracy": float(np.trace(confusion) / len(labels)),
         "macro_f1": float(class_f1.mean()),
         "weighted_f1": float((class_f1 * support).sum() / len(labels)),
@@ -77,15 +85,14 @@ def score(
         "person_f1": float(by_person[:, 1].mean()),
         "worst_person_accuracy": float(by_person[:, 0].min()),
         "worst_person_f1": float(by_person[:, 1].min()),
-        "calibration_error": _calibration_error(logits, predictions == labels),
     }
-    if teacher_logits is not None:
-        teacher_logits = np.asarray(teacher_logits)
-        if teacher_logits.shape != logits.shape:
-            raise ValueError(f"score: teacher_logits {teacher_logits.shape} came, {logits.shape} is wanted")
-        _check_finite("teacher_logits", teacher_logits)
-        scores["agreement"] = float((teacher_logits.argmax(axis=1) == predictions).mean())
-    return scores
+
+
+def _agreement(predictions: NDArray[Any], teacher_logits: NDArray[Any], wanted: tuple[int, ...]) -> float:
+    if teacher_logits.shape != wanted:
+        raise ValueError(f"score: teacher_logits {teacher_logits.shape} came, {wanted} is wanted")
+    _check_finite("teacher_logits", teacher_logits)
+    return float((teacher_logits.argmax(axis=1) == predictions).mean())
 
 
 def _check(logits: NDArray[Any], labels: NDArray[Any], people: NDArray[Any]) -> None:

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 EXACT_UP_TO = 16
 DRAWS = 2**16
 
@@ -24,6 +22,8 @@ def sign_flip(differences: Sequence[float]) -> float:
 
     Raises ``ValueError`` without differences.
     """
+    import numpy as np  # not above: what only reads tables needs none
+
     values = np.asarray(differences, dtype=np.float64)  # (n,)
     if values.ndim != 1 or not values.size:
         raise ValueError(f"sign_flip: differences {values.shape} came, (n,) with n above 0 is wanted")

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from kdbench.catalog import METHODS, NETWORKS
+from kdbench.catalog.find import METHODS, NETWORKS
 
 ROOT = Path(__file__).resolve().parents[1]
 

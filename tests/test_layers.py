@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import subprocess
 import sys
 import tokenize
 import tomllib
@@ -15,18 +16,60 @@ from pathlib import Path
 
 import pytest
 
-from kdbench.catalog import METHODS
+from kdbench.catalog.find import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"benchmark": "kdbench", "methods": "kdbench.methods"}
 FOLDERS |= {"architectures": "kdbench.architectures", "results": "kdbench.results"}
-MAY_IMPORT = {  # of kdbench, by folder
-    "architectures": {"architectures"},
-    "methods": {"architectures", "methods"},
-    "results": {"results"},
-    "benchmark": {"architectures", "methods", "results", "benchmark"},
+GROUND = {"errors", "files", "kinds", "machine", "roles", "seeds", "settings", "text"}
+"""Modules of the standard library alone; everyone may import them."""
+MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others that it may import, beside the ground
+    "architectures": set(),
+    "methods": {"architectures"},
+    "results": set(),
+    "data": set(),
+    "spec": set(),
+    "catalog": {"architectures", "data", "methods", "spec"},
+    "costs": {"architectures", "catalog", "data", "spec"},
+    "plan": {"architectures", "catalog", "data", "methods", "results", "spec"},
+    "provenance": {"catalog", "results", "spec"},
+    "store": {"catalog", "plan", "provenance", "results", "spec"},
+    "training": {"architectures", "catalog", "data", "methods", "results", "spec"},
+    "schedule": {"plan", "provenance", "results", "spec", "store"},
+    "worker": {"catalog", "costs", "data", "provenance", "results", "schedule", "spec", "store", "training"},
+    "executors": {"results", "schedule", "worker"},
+    "track": {"plan", "results", "store"},
+    "observers": {"plan", "results", "schedule", "store", "track"},
+    "contract": {"architectures", "catalog", "methods", "spec", "training"},
+    "commands": {
+        "catalog",
+        "costs",
+        "data",
+        "executors",
+        "methods",
+        "observers",
+        "plan",
+        "provenance",
+        "results",
+        "schedule",
+        "spec",
+        "store",
+    },
+    "session": {"commands", "plan", "spec", "store"},
+    "cli": {"commands", "contract", "executors", "results", "session", "spec", "store", "track"},
+    "__main__": {"cli"},
+    "": {"session", "spec"},  # the package itself, on use
 }
-FROM_OTHERS = {"sqlalchemy": {"benchmark/tracking.py"}}  # not stated itself: mlflow lets its exceptions through
+WITHOUT_TORCH = ["plan.model", "store.records", "store.memory", "store.entries", "store.upgrade", "schedule.runner"]
+WITHOUT_TORCH += [
+    "executors.processes",
+    "results",
+    "observers",
+    "session",
+    "commands.status",
+    "commands.tables",
+]
+FROM_OTHERS = {"sqlalchemy": {"benchmark/track/tracker.py"}}  # not stated itself: mlflow lets its exceptions through
 IN_ONE_FILE = ["optuna", "mlflow", "pebble", "pooch", "rich"]
 
 
@@ -50,10 +93,9 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def folder_of(module: str) -> str:
-    """The folder at the top that a module of kdbench is in."""
-    inner = [name for name in FOLDERS if name != "benchmark" and f"{module}.".startswith(f"{FOLDERS[name]}.")]
-    return inner[0] if inner else "benchmark"
+def room_of(module: str) -> str:
+    """The sub-package of kdbench that a module is in, or itself; empty for kdbench."""
+    return f"{module}..".split(".")[1]
 
 
 def imports(nodes: Iterator[ast.AST]) -> Iterator[str]:
@@ -93,13 +135,43 @@ def outside() -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_imports_point_downwards(folder: str) -> None:
-    files = sources(folder)
-    assert files
-    for path in files:
-        used = {folder_of(name) for name in imports(ast.walk(tree(path))) if of_kdbench(name)}
-        assert used <= MAY_IMPORT[folder], f"{path.relative_to(ROOT)} imports from {used - MAY_IMPORT[folder]}"
+def arrows() -> dict[str, set[str]]:
+    """The rooms that each room imports, its own left out, with the file that does."""
+    found: dict[str, set[str]] = {room_of(module): set() for module in MODULES}
+    for module, path in MODULES.items():
+        used = {room_of(name) for name in imports(ast.walk(tree(path))) if of_kdbench(name)}
+        found[room_of(module)] |= used - {room_of(module)}
+    return found
+
+
+def test_every_room_imports_what_its_line_says_and_nothing_else() -> None:
+    found = arrows()
+    assert set(found) == set(MAY_IMPORT) | GROUND
+    for room in GROUND:
+        assert found[room] <= GROUND, f"{room} is on the ground floor"
+    for room, allowed in MAY_IMPORT.items():
+        extra = found[room] - GROUND - {""}
+        assert extra <= allowed, f"{room} imports from {extra - allowed}"
+        assert allowed <= extra, f"{room} need not be allowed {allowed - extra}"
+
+
+def test_no_arrow_points_up() -> None:
+    """In the order of the lines above each room imports from those that come before it."""
+    order = list(MAY_IMPORT)
+    for room, allowed in MAY_IMPORT.items():
+        later = {other for other in allowed if order.index(other) > order.index(room)}
+        assert not later or room == "", f"{room} imports {later}"
+
+
+@pytest.mark.parametrize("module", sorted(GROUND))
+def test_the_ground_floor_is_of_the_standard_library(module: str) -> None:
+    assert outside()[f"benchmark/{module}.py"] <= {"kdbench", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("module", WITHOUT_TORCH)
+def test_what_only_reads_or_orders_loads_without_torch(module: str) -> None:
+    code = f"import sys, kdbench.{module}; sys.exit(any(name in sys.modules for name in ('torch', 'optuna', 'mlflow')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_imports_are_absolute_and_never_of_a_folder_by_its_bare_name() -> None:
@@ -221,7 +293,7 @@ def test_no_line_outside_its_own_file_names_a_method(path: Path) -> None:
     defined = METHODS.get(name).__name__
     specification = re.compile(rf"{re.escape(name)}(\s*\(.*\))?")  # as in a matrix: kd, or kd(temperature=2)
     for other in FILES:
-        allowed = {path, ROOT / "benchmark" / "plan.py"} if METHODS.get(name).kind == "reference" else {path}
+        allowed = {path, ROOT / "benchmark" / "plan" / "expand.py"} if METHODS.get(name).kind == "reference" else {path}
         if other in allowed:
             continue
         for line, word in words(other):
@@ -237,7 +309,7 @@ ENGLISH = {"at"}  # names that are words too; these are only looked for as whole
 def test_no_text_outside_its_own_file_names_a_method(path: Path) -> None:
     """In strings, parts of formatted ones and comments; docstrings may, as all documents."""
     name = path.stem
-    allowed = {path, ROOT / "benchmark" / "plan.py"} if METHODS.get(name).kind == "reference" else {path}
+    allowed = {path, ROOT / "benchmark" / "plan" / "expand.py"} if METHODS.get(name).kind == "reference" else {path}
     for other in (file for file in FILES if file not in allowed and name not in ENGLISH):
         for line, text in texts(other):
             assert not re.search(rf"\b{re.escape(name)}\b", text), f"{other.relative_to(ROOT)}, line {line}: {text!r}"

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Backbone, Shapes, probe
-from kdbench.catalog import METHODS, NETWORKS, Setting, settings_of
+from kdbench.catalog.find import METHODS, NETWORKS
+from kdbench.catalog.schema import Setting, settings_of
 from kdbench.methods import Batch, Method, Role, Setup
 from kdbench.seeds import derive
-from kdbench.spec import Recipe
-from kdbench.teachers import FrozenTeacher
-from kdbench.train import Learner, Training
+from kdbench.spec.recipe import Recipe
+from kdbench.training.loop import Learner, Training
+from kdbench.training.teachers import FrozenTeacher
 
 SHRINK: dict[str, Any] = {"width": 0.03, "hidden": 8}  # settings that make a network small, for those that have them
 CHANNELS, LENGTH, CLASSES = 3, 32, 4
@@ -147,14 +148,14 @@ class Bench:
         Raises:
             NotApplicable: if the method cannot be used on this pair.
         """
-        candidate = method if isinstance(method, Candidate) else Candidate.find(method)
-        taught_by = None if role == "absent" else self.sizes(teacher)
+        candidate, role = method if isinstance(method, Candidate) else Candidate.find(method), Role(role)
+        taught_by = self.sizes(teacher) if role.present else None
         made = self.made(candidate, self.sizes(student), taught_by, role, **settings)
         side: Learner | FrozenTeacher | None = None
-        if role == "frozen":
+        if role.learns:
+            side = self.network(teacher, peer=teacher == student, trained=role.pretrained)
+        elif role.present:
             side = self.served(teacher, peer=teacher == student)
-        elif role != "absent":
-            side = self.network(teacher, peer=teacher == student, trained=role == "tuned")
         return self.train_with(made, candidate.name, self.network(student), side)
 
     def made(self, candidate: Candidate, student: Shapes, teacher: Shapes | None, role: str, **settings: Any) -> Method:
@@ -163,8 +164,7 @@ class Bench:
         Raises:
             NotApplicable: if it cannot be used on them.
         """
-        known: Role = role  # type: ignore[assignment]
-        setup = Setup(classes=CLASSES, labels=self.y, student=student, role=known, teacher=teacher)
+        setup = Setup(classes=CLASSES, labels=self.y, student=student, role=Role(role), teacher=teacher)
         torch.manual_seed(derive("method", candidate.name, self.seed))
         return candidate.cls(setup, **settings)
 

@@ -22,10 +22,11 @@ SIZES = {  # what the student's and the teacher's stages (C, T) and embeddings a
 
 @dataclass(frozen=True)
 class Place:
-    """A hard place: how many samples and classes, and what becomes of ordinary outputs there."""
+    """A hard place: how many samples, classes and training windows, and what becomes of ordinary outputs there."""
 
     count: int = 6
     classes: int = 4
+    windows: int = 20
     logits: Callable[[Tensor, str], Tensor] = lambda logits, side: logits
     features: Callable[[Tensor], Tensor] = lambda x: x
     labels: Callable[[Tensor], Tensor] = lambda y: y
@@ -89,7 +90,7 @@ def judge_hard_places(candidate: Candidate, role: str, settings: Mapping[str, An
             for violation in one.violations:
                 spots = seen.setdefault((violation.rule, violation.seen), [])
                 spots.append((f"{where} of {sizes} sizes", violation))
-            if one.not_applicable:
+            if one.not_applicable and place is PLACES["ordinary"]:
                 refusals[sizes] = one.not_applicable
                 break
     for (rule, what), spots in seen.items():
@@ -104,7 +105,7 @@ def judge_hard_places(candidate: Candidate, role: str, settings: Mapping[str, An
 def _judge(candidate: Candidate, role: str, settings: Mapping[str, Any], sizes: str, place: Place) -> Verdict:
     verdict = Verdict()
     with verdict.watching(FINITE):
-        method, nets, batch, leaves = _make(candidate, role, place, sizes, settings)
+        method, nets, batch, leaves = stand_in(candidate, role, place, SIZES[sizes], settings)
         method.train()
         method.start_epoch(2, 3)
         for losses in watched(method.rounds, batch, nets):
@@ -145,21 +146,29 @@ class _Side:
         return Outputs(logits, tuple(stages), embedding)
 
 
-def _make(
-    candidate: Candidate, role: str, place: Place, sizes: str, settings: Mapping[str, Any]
+def stand_in(
+    candidate: Candidate, role: str, place: Place, sizes: tuple[Shapes, Shapes], settings: Mapping[str, Any]
 ) -> tuple[Method, Nets, Batch, list[Tensor]]:
-    mine, yours = (Shapes(place.classes, shapes.stages, shapes.embedding) for shapes in SIZES[sizes])
-    labels = torch.arange(2 * place.count + 8) % place.classes
+    """A method between networks that are only said to be there: their outputs are numbers with a gradient.
+
+    Returns:
+        The method, the networks, a batch, and the outputs of what learns.
+
+    Raises:
+        NotApplicable: if the method does not extend to this place.
+    """
+    mine, yours = (Shapes(place.classes, shapes.stages, shapes.embedding) for shapes in sizes)
+    labels = torch.arange(place.windows) % place.classes
     torch.manual_seed(0)
-    known: Role = role  # type: ignore[assignment]
-    setup = Setup(place.classes, labels, mine, role=known, teacher=None if role == "absent" else yours)
+    part = Role(role)
+    setup = Setup(place.classes, labels, mine, role=part, teacher=yours if part.present else None)
     method = candidate.cls(setup, **settings)
     if place.dtype == torch.float64:
         method = method.double()
     student = _Side("student", mine, place, learns=True)
-    teacher = _Side("teacher", yours, place, learns=role != "frozen")
+    teacher = _Side("teacher", yours, place, learns=part.learns)
     head = torch.nn.Linear(yours.embedding, place.classes, dtype=place.dtype).requires_grad_(False)
     index = torch.arange(place.count)
     batch = Batch(torch.zeros(place.count, 3, 8), place.labels(labels[index]), index)
-    leaves = student.leaves + (teacher.leaves if role in ("peer", "tuned") else [])
+    leaves = student.leaves + (teacher.leaves if part.learns else [])
     return method, Nets(student, teacher, head), batch, leaves

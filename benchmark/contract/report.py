@@ -12,11 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kdbench.catalog import METHODS
-from kdbench.cells import reproducible
+from kdbench.catalog.find import METHODS
 from kdbench.contract.bench import Bench, Candidate
+from kdbench.contract.degenerate import COUNTS, judge_few_classes
 from kdbench.contract.numerics import PLACES, SIZES, judge_hard_places
 from kdbench.contract.rules import Verdict, few, judge_description, judge_missing_teacher, judge_settings
+from kdbench.contract.scale import judge_scale
 from kdbench.contract.training import (
     Case,
     Pair,
@@ -27,7 +28,8 @@ from kdbench.contract.training import (
     representative_pairs,
     variants,
 )
-from kdbench.spec import Spec
+from kdbench.spec.words import Spec
+from kdbench.training.determinism import reproducible
 
 PAUSE = 10.0
 """Seconds between two lines about how far it is."""
@@ -96,6 +98,8 @@ def _tasks(bench: Bench, candidate: Candidate, pairs: Sequence[Pair]) -> list[_T
             tasks.append(_turned(bench, candidate, role, settings))
         for settings in [{}, *turned]:
             tasks.append(_hard(candidate, role, settings))
+            tasks += [_few(candidate, role, settings, classes) for classes in COUNTS]
+        tasks.append(_Task(role, "scale", "", lambda role=role: judge_scale(candidate, role, {})))  # type: ignore[misc]
     return tasks
 
 
@@ -107,6 +111,11 @@ def _turned(bench: Bench, candidate: Candidate, role: str, settings: dict[str, A
 def _hard(candidate: Candidate, role: str, settings: dict[str, Any]) -> _Task:
     about = str(Spec(candidate.name, settings))
     return _Task(role, "hard places", about, lambda: judge_hard_places(candidate, role, settings))
+
+
+def _few(candidate: Candidate, role: str, settings: dict[str, Any], classes: int) -> _Task:
+    about = f"{Spec(candidate.name, settings)} of {classes} classes"
+    return _Task(role, "few classes", about, lambda: judge_few_classes(candidate, role, settings, classes))
 
 
 class _Clock:
@@ -136,17 +145,19 @@ def _report(candidate: Candidate, settings: Verdict, tasks: Iterator[_Task], say
         of_role = [(task, verdict) for task, verdict in found if task.role == role]
         counts = [_count(what, of_role) for what in dict.fromkeys(task.what for task, _ in of_role)]
         say(f"  {'any role' if role == 'any' else role}: {'; '.join(counts)}")
-        reasons = Counter(v.not_applicable for task, v in of_role if v.not_applicable and task.what == "pairs")
-        for reason, count in reasons.items():
-            where = [task.about for task, v in of_role if v.not_applicable == reason and task.what == "pairs"]
-            say(f"    n/a on {count}: {reason} ({few(where)})")
+        refused = [(task, v) for task, v in of_role if v.not_applicable and task.what in ("pairs", "few classes")]
+        for reason, count in Counter(verdict.not_applicable for _, verdict in refused).items():
+            say(f"    n/a on {count}: {reason} ({few([t.about for t, v in refused if v.not_applicable == reason])})")
     broken = [(task, violation) for task, verdict in found for violation in verdict.violations]
     for rule in dict.fromkeys(violation.rule for _, violation in broken):
         say(f"  FAILED: {rule}")
+        places: dict[str, list[str]] = {}  # by what was seen there
         for task, violation in broken:
             if violation.rule == rule:
                 at = " ".join(filter(None, [task.role if task.role != "any" else "", task.about or task.what]))
-                say(f"    {at}: {violation.seen}")
+                places.setdefault(violation.seen, []).append(at)
+        for seen, where in places.items():
+            say(f"    {f'{len(where)} places ({few(where)})' if len(where) > 1 else where[0]}: {seen}")
     return not broken
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
 
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from kdbench.architectures import Outputs
 from kdbench.contract.bench import Bench, Candidate
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import KINDS, Batch, Losses, Nets, Network, NotApplicable, Role
+from kdbench.text import first_line
 
 LOSSES = "losses are a dict of named scalar tensors that require grad"
 UNCHANGED = "what a method is given is not changed in place"
@@ -155,16 +155,16 @@ def one_line(error: BaseException) -> str:
     """An exception and where it was raised, outside torch if the way leads there."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next((frame for frame in reversed(frames) if "torch" not in Path(frame.filename).parts), frames[-1])
-    text = (str(error).splitlines() or ["no message"])[0]
-    return f"{type(error).__name__}: {text} ({Path(where.filename).name}, line {where.lineno})"
+    return f"{type(error).__name__}: {first_line(error)} ({Path(where.filename).name}, line {where.lineno})"
 
 
 def judge_settings(candidate: Candidate) -> Verdict:
     """Roles are known, and every default, preset and search range is legal."""
     verdict, cls, name = Verdict(), candidate.cls, candidate.name
-    unknown = [role for role in cls.roles if role not in get_args(Role)]
+    unknown = [role for role in cls.roles if role not in list(Role)]
     if unknown or not cls.roles:
-        verdict.found("roles are some of those that a teacher may have", f"{cls.roles} of {get_args(Role)}")
+        seen = f"{tuple(map(str, cls.roles))} of {tuple(map(str, Role))}"
+        verdict.found("roles are some of those that a teacher may have", seen)
     with verdict.watching("every setting has a default and a plain type"):
         for setting in candidate.schema.values():
             try:
@@ -203,11 +203,11 @@ def judge_description(candidate: Candidate) -> Verdict:
 def judge_missing_teacher(bench: Bench, candidate: Candidate) -> Verdict:
     """A missing teacher is an error and is never replaced by the student."""
     verdict, rule = Verdict(), "a missing teacher is an error"
-    if "absent" in candidate.cls.roles:
+    if Role.ABSENT in candidate.cls.roles:
         return verdict
     name = "mlp"
     try:
-        method = bench.made(candidate, bench.sizes(name), None, "absent")
+        method = bench.made(candidate, bench.sizes(name), None, Role.ABSENT)
         bench.run(bench.train_with(method, candidate.name, bench.network(name), None))
     except (Exception, SystemExit) as error:
         if not (isinstance(error, RuntimeError) and "no teacher" in str(error)):
@@ -215,5 +215,5 @@ def judge_missing_teacher(bench: Bench, candidate: Candidate) -> Verdict:
             verdict.found(rule, f"{one_line(error)} came; {wanted}")
             verdict.violations[-1].__cause__ = error
     else:
-        verdict.found(rule, f"it trained without one, and {candidate.cls.roles} has no role 'absent'")
+        verdict.found(rule, f"it trained without one, and {tuple(map(str, candidate.cls.roles))} has no role 'absent'")
     return verdict

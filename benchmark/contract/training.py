@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdbench.architectures import Backbone, Choice, Outputs
-from kdbench.catalog import NETWORKS
+from kdbench.architectures import Backbone, Outputs
+from kdbench.catalog.find import NETWORKS
 from kdbench.contract.bench import CLASSES, Bench, Candidate
 from kdbench.contract.rules import Noted, Verdict, watched
 from kdbench.errors import KdbenchError
-from kdbench.methods import Batch, Nets, Network
-from kdbench.teachers import FrozenTeacher
-from kdbench.train import Learner, Training
+from kdbench.methods import Batch, Nets, Network, Role
+from kdbench.settings import Choice
+from kdbench.training.loop import Learner, Training
+from kdbench.training.teachers import FrozenTeacher
 
 NEGLIGIBLE = 1e-7
 Pair = tuple[str, str]  # teacher, student
@@ -66,7 +67,7 @@ def _ordered(names: Iterable[str]) -> list[Pair]:
 
 def for_role(role: str, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs that differ where there is perhaps no teacher."""
-    return list(dict.fromkeys((student, student) for _, student in pairs)) if role == "absent" else list(pairs)
+    return list(pairs) if Role(role).present else list(dict.fromkeys((student, student) for _, student in pairs))
 
 
 def variants(candidate: Candidate) -> Iterator[dict[str, Any]]:
@@ -124,6 +125,7 @@ class _Run:
         self.training = self.make()
         self.states: list[Any] = []  # after each epoch
         self.held = ""  # networks that the method was seen to hold
+        self.steps, self.augments = 0, False  # on one batch
 
     def make(self) -> Training:
         case = self.case
@@ -168,19 +170,19 @@ class _Run:
         return "its weights are those it began with" if same else ""
 
     def frozen_teacher_stays(self) -> str:
-        if self.case.role != "frozen" or self._teacher_stayed():
+        if self.case.role != Role.FROZEN or self._teacher_stayed():
             return ""
         self.bench.forget(self.case.teacher)
         return "its weights or statistics changed"
 
     def learning_teacher_moves(self) -> str:
-        learns = self.case.role in ("peer", "tuned")
+        learns = Role(self.case.role).learns
         return "its weights are those it began with" if learns and self._teacher_stayed() else ""
 
     def _teacher_stayed(self) -> bool:
         case, teacher = self.case, self.training.teacher
         assert teacher is not None
-        trained = case.role in ("frozen", "tuned")
+        trained = Role(case.role).pretrained
         before = self.bench.original(case.teacher, peer=case.teacher == case.student, trained=trained)
         return self.bench.same(before.state_dict(), teacher.network.state_dict())
 
@@ -188,8 +190,10 @@ class _Run:
         training, method = self.training, self.training.method
         shown: list[Tensor] = []
         teacher_learns = isinstance(training.teacher, Learner)
-        student = _shown(training.nets.student, shown)
-        teacher = _shown(training.nets.teacher, shown) if teacher_learns else training.nets.teacher
+        student = _shown(self._seen(training.nets.student), shown)
+        teacher = self._seen(training.nets.teacher)
+        if teacher_learns:
+            teacher = _shown(teacher, shown)
         method.zero_grad(set_to_none=True)
         training.learners.train()
         method.start_epoch(2, 3)  # the last: past any warm-up
@@ -202,7 +206,27 @@ class _Run:
                 if largest <= NEGLIGIBLE:
                     wrong.append(f"{name!r} teaches nothing, its largest gradient is {largest:g}")
             torch.autograd.backward(list(losses.values()))
+            self.steps += 1
         return "; ".join(dict.fromkeys(wrong))
+
+    def _seen(self, network: Network) -> Network:
+        """The network, and whether it is asked for other inputs than the batch's is taken down."""
+        plain = self.bench.batch().x
+
+        def forward(batch: Batch) -> Outputs:
+            self.augments |= batch.augmented or not torch.equal(batch.x, plain)
+            return network(batch)
+
+        return forward
+
+    def recipe_is_told(self) -> str:
+        said = " ".join(self.training.method.notes())
+        seen = []
+        if self.augments and "augment" not in said:
+            seen.append("it shows the networks augmented windows, and no note has the word 'augmented'")
+        if self.steps > 1 and "steps" not in said:
+            seen.append(f"it makes {self.steps} optimiser steps a batch, and no note has the word 'steps'")
+        return "; ".join(seen)
 
     def every_parameter_is_read(self) -> str:
         added = self.training.method.named_parameters()
@@ -304,6 +328,7 @@ RULES: list[tuple[str, Callable[[_Run], str]]] = [  # each tells what was seen t
     ("a frozen teacher does not change by one bit", _Run.frozen_teacher_stays),
     ("a teacher that learns moves", _Run.learning_teacher_moves),
     ("every loss teaches something that learns", _Run.every_loss_teaches),
+    ("what the student alone is not given is told in a note", _Run.recipe_is_told),
     ("every added parameter is read by a loss", _Run.every_parameter_is_read),
     ("the deployed model gives logits", _Run.deployed_gives_logits),
     (NO_NETWORK, _Run.holds_no_network),

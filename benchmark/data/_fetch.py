@@ -87,16 +87,14 @@ def _fetch(downloader: Any, url: str, partial: Path, target: Path, check: Callab
             if response.status_code == OK:
                 file.truncate(0)
                 progress.before = 0
-                known = response.headers.get("ETag", "W/")
-                known = response.headers.get("Last-Modified", "") if known.startswith("W/") else known
-                tag.write_text(known, encoding="utf-8")
+                tag.write_text(_known_by(response.headers), encoding="utf-8")
 
+        the_rest = {"Range": f"bytes={before}-", "If-Range": same} if before else {}
         fetch = downloader(
             timeout=(CONNECT_SECONDS, READ_SECONDS),
             progressbar=progress,
             chunk_size=Progress.CHUNK,
-            headers={"Accept-Encoding": "identity"}
-            | ({"Range": f"bytes={before}-", "If-Range": same} if before else {}),
+            headers={"Accept-Encoding": "identity", **the_rest},
             hooks={"response": begin},
         )
         try:
@@ -113,17 +111,26 @@ def _fetch(downloader: Any, url: str, partial: Path, target: Path, check: Callab
             keep = True
             raise
         except (OSError, ValueError) as error:
-            response = getattr(error, "response", None)
-            if response is not None and response.status_code == RANGE_NOT_SATISFIABLE:
+            if getattr(getattr(error, "response", None), "status_code", None) == RANGE_NOT_SATISFIABLE:
                 raise _NotTheRest("HTTP 416") from error
             keep = file.tell() > 0
             raise
         finally:
             progress.close()
             if not keep:
-                for path in (partial, tag):
-                    with suppress(OSError):
-                        path.unlink()
+                _remove(partial, tag)
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _known_by(headers: Any) -> str:
+    """What a server knows a file by: its tag, or where that is weak, its date."""
+    known = str(headers.get("ETag", "W/"))
+    return str(headers.get("Last-Modified", "")) if known.startswith("W/") else known
 
 
 class Progress:

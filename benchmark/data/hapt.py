@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from kdbench.architectures import Choice
 from kdbench.data._archive import Source
 from kdbench.data._base import Channel, Dataset, Description, Windows, cut
 from kdbench.data._text import foreign, integers, numbers, refuse
 from kdbench.errors import KdbenchError
+from kdbench.settings import Choice
 
 LENGTH = 128
 STEP = LENGTH // 2

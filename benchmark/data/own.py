@@ -11,10 +11,10 @@ import numpy as np
 
 from kdbench.data._archive import Source
 from kdbench.data._base import Dataset, Description, Windows
-from kdbench.data._own_csv import read_recordings
-from kdbench.data._own_npz import read_windows, window_length
-from kdbench.data._own_people import numbered
-from kdbench.data._own_toml import TOML, About, Parts
+from kdbench.data._own.csv import read_recordings
+from kdbench.data._own.npz import read_windows, window_length
+from kdbench.data._own.people import numbered
+from kdbench.data._own.toml import TOML, About, Parts
 from kdbench.errors import DataUnavailable, KdbenchError
 
 VARIED = 16
@@ -78,6 +78,7 @@ class Own(Dataset):
     name = "own"
     version = 2
     fixed = False
+    whereabouts = ("path",)
     usage = "own(path=FOLDER) is a folder of yours; `kdbench show own` tells what to put there"
 
     def __init__(self, *, path: str = "") -> None:

@@ -10,9 +10,9 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from kdbench.architectures import Range
 from kdbench.data._archive import Source
 from kdbench.data._base import Channel, Dataset, Description, Windows
+from kdbench.settings import Range
 
 Signal = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdbench.architectures import Backbone
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
 
 Build = Callable[..., Backbone]
 SHRINK: dict[str, Any] = {"width": 0.05, "hidden": 8}  # settings that make a network small, for those that have them

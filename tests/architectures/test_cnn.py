@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdbench.architectures import multiply_adds, parameters
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
+from kdbench.costs.counting import multiply_adds, parameters
 
 UCI = (9, 128, 6)
 

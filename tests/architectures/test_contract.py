@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Backbone, Outputs, Shapes, probe
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
 
 SIZES = [(9, 128, 6), (6, 128, 12), (3, 90, 6), (1, 64, 2), (32, 512, 30)]  # channels, length, classes
 every_network = pytest.mark.parametrize("name", NETWORKS.names())

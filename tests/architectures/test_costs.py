@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdbench.architectures import Counts, counts, file_size, parameters
+from kdbench.costs.counting import Counts, counts, file_size, parameters
 
 B4 = 4  # bytes of a float32
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdbench.architectures import multiply_adds, parameters, probe
+from kdbench.architectures import probe
+from kdbench.costs.counting import multiply_adds, parameters
 
 C, T, K, FILTERS, UNITS = 9, 128, 6, 64, 128
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from kdbench.architectures import multiply_adds, parameters
+from kdbench.costs.counting import multiply_adds, parameters
 
 UCI = (9, 128, 6)
 

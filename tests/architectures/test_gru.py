@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kdbench.architectures import multiply_adds, parameters
+from kdbench.costs.counting import multiply_adds, parameters
 
 C, T, K, UNITS = 9, 128, 6, 120
 

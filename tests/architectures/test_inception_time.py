@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kdbench.architectures import multiply_adds, parameters
+from kdbench.costs.counting import multiply_adds, parameters
 
 UCI = (9, 128, 6)
 KERNELS = 40 + 20 + 10

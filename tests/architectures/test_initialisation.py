@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from kdbench.architectures import Backbone
-from kdbench.catalog import NETWORKS
-from kdbench.cells import Runtime, _Run, load_data
-from kdbench.plan import expand
-from kdbench.spec import Matrix, Spec
-from kdbench.store import Store
+from kdbench.catalog.build import load_data
+from kdbench.catalog.find import METHODS, NETWORKS
+from kdbench.data import protocol
+from kdbench.machine import Runtime
+from kdbench.plan.expand import expand
+from kdbench.schedule.jobs import job_of
+from kdbench.spec.matrix import Matrix
+from kdbench.spec.words import Spec
+from kdbench.training.work import Given, Work
 
 PINNED: dict[str, tuple[float, float, float]] = {
     "bilstm": (-0.0026470, -0.3134207, 0.3137223),
@@ -59,13 +63,19 @@ def test_a_cell_starts_from_its_seed_and_its_networks_whatever_was_built_before(
         methods=(),
         seeds=(3,),
     )
-    cell = list(expand(matrix, lambda dataset: load_data(dataset, runtime)).cells.values())[-1]
-    run = _Run(cell, runtime, Store(runtime.store), torch.device("cpu"))
+    plan = expand(matrix, lambda part: load_data(part, runtime))
+    digest, cell = list(plan.cells.items())[-1]
+    student = NETWORKS.get(cell.student.name)
+    data = load_data(job_of(plan, digest).dataset, runtime)
+    work = Work(
+        cell,
+        Given(data, protocol(cell.protocol), METHODS.get(cell.method.name), student, None, None, torch.device("cpu")),
+    )
     with torch.random.fork_rng(devices=[]):
-        first = run._learner(cell.student, peer=peer).network.state_dict()
+        first = work._learner(student, cell.student, peer=peer).network.state_dict()
         for other in NETWORKS.names():
             NETWORKS.get(other)(9, 128, 6)
-        again = run._learner(cell.student, peer=peer).network.state_dict()
-        unlike = run._learner(cell.student, peer=not peer).network.state_dict()
+        again = work._learner(student, cell.student, peer=peer).network.state_dict()
+        unlike = work._learner(student, cell.student, peer=not peer).network.state_dict()
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["head.weight"], unlike["head.weight"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kdbench.architectures import multiply_adds, parameters, probe
+from kdbench.architectures import probe
+from kdbench.costs.counting import multiply_adds, parameters
 
 C, T, K, CELLS = 9, 128, 6, 128
 

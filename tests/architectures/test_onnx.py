@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdbench.architectures import Backbone
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from kdbench.architectures import counts, multiply_adds, parameters
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
+from kdbench.costs.counting import counts, multiply_adds, parameters
 
 UCI, HAPT, SHORT = (9, 128, 6), (6, 128, 12), (3, 90, 6)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdbench.architectures import multiply_adds, parameters
+from kdbench.costs.counting import multiply_adds, parameters
 
 UCI = (9, 128, 6)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdbench.architectures import multiply_adds, parameters, probe
+from kdbench.architectures import probe
+from kdbench.costs.counting import multiply_adds, parameters
 
 C, T, K, FILTERS, WIDE = 9, 128, 6, 20, 16
 

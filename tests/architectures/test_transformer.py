@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdbench.architectures import multiply_adds, parameters, probe
+from kdbench.architectures import probe
+from kdbench.costs.counting import multiply_adds, parameters
 
 C, T, K, UNITS, WIDE, PATCHES = 9, 128, 6, 64, 128, 32
 

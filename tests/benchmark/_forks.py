@@ -43,9 +43,10 @@ def run(request: dict[str, Any]) -> int:
 
 def main() -> None:
 
+    import kdbench.commands.listing
     import kdbench.session
-    import kdbench.shelf
-    import kdbench.tracking  # noqa: F401
+    import kdbench.track.tracker
+    import kdbench.worker  # noqa: F401
 
     for line in sys.stdin:
         request = json.loads(line)

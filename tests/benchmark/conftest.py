@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 import torch
 
-from kdbench.cells import Runtime
 from kdbench.cli import main
-from kdbench.selection import Selection
+from kdbench.machine import Runtime
 from kdbench.session import Session, runtime
-from kdbench.store import Store
+from kdbench.spec.selection import Selection
+from kdbench.store.artefacts import read_weights
+from kdbench.store.records import Store
 
 DATASET = "synthetic(people=4, windows=2, length=32)"
 PAIR = "resnet_lstman(width=0.05):mlp(hidden=16)"
@@ -192,7 +193,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, cache: Path, selection: Selec
     root = tmp_path_factory.mktemp("done") / "runs"
     with contextlib.redirect_stdout(io.StringIO()):
         session = Session(selection, runtime(store=root, cache=cache, device="cpu"), say=lambda line: None)
-        assert session.run(jobs=1, track=False) == 0
+        assert session.run(jobs=1, track=False).exit_code == 0
     return root
 
 
@@ -225,7 +226,7 @@ def same(done: Path, cache: Path, selection: Selection) -> Callable[[Path], None
             assert arrays.keys() == others.keys()
             for name, array in arrays.items():
                 np.testing.assert_array_equal(others[name], array, strict=True)
-            weights, others_ = (s.weights(digest, torch.device("cpu")) for s in (one, other))
+            weights, others_ = (read_weights(s, digest, torch.device("cpu")) for s in (one, other))
             assert weights.keys() == others_.keys()
             assert all(torch.equal(others_[key], tensor) for key, tensor in weights.items())
 

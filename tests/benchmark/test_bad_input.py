@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kdbench.spec import Matrix
-from kdbench.store import Store
+from kdbench.spec.matrix import Matrix
+from kdbench.store.records import Store
 
 PLAIN = 'datasets = ["synthetic"]\npairs = ["mlp(hidden=8):mlp(hidden=4)"]\n'
 
@@ -248,10 +248,10 @@ def test_what_ran_on_generated_data_is_remembered_as_such(
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["table", "--metric", "f1"], "no metric 'f1'"),
-        (["table", "--metric", "macro_f2", "--format", "csv"], "no metric 'macro_f2' (did you mean 'macro_f1'?)"),
-        (["table", "--metric", "macro_f2", "--format", "csv-wide"], "no metric 'macro_f2'"),
-        (["plot", "--metric", "macro_f2"], "no metric 'macro_f2'"),
+        (["table", "--metric", "f1"], "no 'f1' in metrics"),
+        (["table", "--metric", "macro_f2", "--format", "csv"], "no 'macro_f2' in metrics (did you mean 'macro_f1'?)"),
+        (["table", "--metric", "macro_f2", "--format", "csv-wide"], "no 'macro_f2' in metrics"),
+        (["plot", "--metric", "macro_f2"], "no 'macro_f2' in metrics"),
         (["plot", "-o", "gain.gif"], "'gain.gif'"),
         (["list", "method"], "no 'method' in kinds of things to list (did you mean 'methods'?)"),
         (["show", "hmdk"], "no 'hmdk' in anything that kdbench knows (did you mean 'hmkd'?)"),

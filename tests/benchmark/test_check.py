@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
 from kdbench.contract.numerics import PLACES, SIZES
 from kdbench.contract.training import families
 
@@ -50,9 +50,12 @@ HARD = 'return {"hard": cross_entropy(student.logits, batch.y), '
 MATCH = '"match": self.weight * distance}'
 LOSSES = "    def losses(self, batch, student, teacher):\n"
 
+EVERY_PAIR = "4 places (frozen cnn:cnn, frozen cnn:mlp, frozen mlp:cnn, frozen mlp:mlp)"
+OTHERS = "hard places passed; few classes 2 of 2 passed; scale passed"  # what is judged beside pairs
+
 BROKEN = {  # the rule, what is changed to break it, and what was seen
     "the method holds no network": (
-        [("        self.layer =", "        from kdbench.catalog import NETWORKS\n"
+        [("        self.layer =", "        from kdbench.catalog.find import NETWORKS\n"
           "        self.own = NETWORKS.get('mlp')(3, 32, 4, hidden=2)\n        self.layer =")],
         "own: of a network",
     ),
@@ -126,6 +129,29 @@ BROKEN = {  # the rule, what is changed to break it, and what was seen
         [(MATCH, '"match": self.weight * distance, "half": (student.logits - teacher.logits).square().mean()}')],
         "'half' is torch.bfloat16, wanted torch.float32 (4 places: bfloat16 of unlike sizes, ",
     ),
+    "every loss teaches with few classes too": (
+        [(MATCH, '"match": self.weight * distance, '
+          '"sign": (z / (z.std(1, keepdim=True) + 1e-9)).pow(3).sum(1).mean()}'),
+         ("        told", "        z = at_least_float32(student.logits)\n"
+          "        z = z - z.mean(1, True)\n        told")],
+        "'sign' teaches nothing with 2 classes: its gradient is below 0.0001 of that with 4 (unlike sizes, maps ",
+    ),
+    "a loss that is left out with few classes is told in a note": (
+        [("        return {", "        if self.setup.classes < 3:\n"
+          "            return {'hard': cross_entropy(student.logits, batch.y)}\n        return {"),
+         ("self.layer(at_least_float32(student.logits))", "at_least_float32(student.logits)"),
+         ("        self.layer = nn.Linear(setup.classes, setup.classes)\n", "")],
+        "'match' is not there with 2 classes, and no note says so (unlike sizes, maps sizes, equal sizes, ",
+    ),
+    "what the student alone is not given is told in a note": (
+        [(LOSSES, "    def rounds(self, batch, nets):\n        other = batch.with_inputs(batch.x + 1)\n"
+          "        yield self.losses(batch, nets.student(other), nets.teacher(batch))\n\n" + LOSSES)],
+        "it shows the networks augmented windows, and no note has the word 'augmented'",
+    ),
+    "a step costs the same whatever the number of training windows": (
+        [("        told", "        torch.rand(len(self.setup.labels))\n        told")],
+        "it reads and writes ",
+    ),
     "every default is legal": ([("= 0.5", "= 50.0")], "mine: weight=50.0 is outside [0, 10]"),
     "every search range is legal": (
         [("search=(0.1, 1)", "search=(0.1, 11)")], "weight: (0.1, 11) is not within [0, 10]",
@@ -195,7 +221,7 @@ def test_a_file_that_keeps_the_contract_passes_on_every_pair_of_families(
     assert name == "mine (logit)"
     assert rest == [
         "  any role: settings passed; description passed; a missing teacher passed",
-        "  frozen: pairs 36 of 36 passed; hard places passed",
+        "  frozen: pairs 36 of 36 passed; hard places passed; few classes 2 of 2 passed; scale passed",
     ]
     assert ended.err == ""
 
@@ -233,7 +259,7 @@ def test_what_is_no_losses_is_said_to_be_none(returned: str, call: Any, written:
     assert ended.code == 1
     failed = [line for line in ended.out.splitlines() if line.startswith("  FAILED: ")]
     assert failed == ["  FAILED: losses are a dict of named scalar tensors that require grad"]
-    assert f"    frozen cnn:mlp: {NO_LOSSES[returned]}" in ended.out
+    assert f"    {EVERY_PAIR}: {NO_LOSSES[returned]}" in ended.out
     assert f"    frozen mine: {NO_LOSSES[returned]}" in ended.out
 
 
@@ -252,12 +278,12 @@ HOLDS = {  # a line that lets the method hold a network, where it stands, and wh
 @pytest.mark.parametrize("when", HOLDS)
 def test_a_network_that_is_held_is_found_whenever_it_comes_and_told_once(when: str, call: Any, written: Any) -> None:
     before, line, name = HOLDS[when]
-    imported = ("import torch\n", "import torch\nfrom kdbench.catalog import NETWORKS\n")
+    imported = ("import torch\n", "import torch\nfrom kdbench.catalog.find import NETWORKS\n")
     ended = call("check", written(imported, (before, f"{line}\n{before}")))
     assert ended.code == 1
     failed = [line for line in ended.out.splitlines() if line.startswith("  FAILED: ")]
     assert failed == ["  FAILED: the method holds no network"]
-    assert ended.out.count(f"    frozen cnn:mlp: {name}: of a network") == 1
+    assert ended.out.count(f"    {EVERY_PAIR}: {name}: of a network") == 1
 
 
 @pytest.mark.usefixtures("few")
@@ -270,11 +296,50 @@ def test_the_same_exception_in_many_hard_places_is_told_once_and_an_exit_is_one_
 
 
 @pytest.mark.usefixtures("few")
-def test_a_broken_rule_is_told_for_every_pair(call: Any, written: Any) -> None:
+def test_what_is_seen_in_many_places_is_told_once_with_their_number_and_some_of_them(call: Any, written: Any) -> None:
     ended = call("check", written(*BROKEN["every added parameter is read by a loss"][0]))
-    assert "  frozen: pairs 0 of 4 passed; hard places passed" in ended.out.splitlines()
-    for pair in ("cnn:cnn", "cnn:mlp", "mlp:cnn", "mlp:mlp"):
-        assert f"    frozen {pair}: idle.weight, idle.bias: no loss depends on it" in ended.out.splitlines()
+    assert f"  frozen: pairs 0 of 4 passed; {OTHERS}" in ended.out.splitlines()
+    told = [line for line in ended.out.splitlines() if line.endswith("idle.weight, idle.bias: no loss depends on it")]
+    assert told == [f"    {EVERY_PAIR}: idle.weight, idle.bias: no loss depends on it"]
+
+
+def test_of_many_places_six_are_named(call: Any, written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NETWORKS, "names", lambda: ["cnn", "fcn", "mlp"])
+    ended = call("check", written(*BROKEN["every added parameter is read by a loss"][0]), "--pairs", "all")
+    (told,) = [line for line in ended.out.splitlines() if line.endswith("no loss depends on it")]
+    assert told.startswith("    9 places (frozen cnn:cnn, frozen cnn:fcn, frozen cnn:mlp, frozen fcn:cnn, ")
+    assert " and 3 more): idle.weight, idle.bias: " in told
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_seen_in_one_place_alone_is_told_with_it_alone(call: Any, written: Any) -> None:
+    both = "        if setup.student.embedding == setup.taught_by.embedding == 8:\n"
+    idle = "            self.idle = nn.Linear(2, 3)\n"
+    ended = call("check", written(("        self.layer =", f"{both}{idle}        self.layer =")))
+    assert "    frozen mlp:mlp: idle.weight, idle.bias: no loss depends on it" in ended.out.splitlines()
+
+
+@pytest.mark.usefixtures("few")
+def test_two_optimiser_steps_a_batch_are_told_in_a_note(call: Any, written: Any) -> None:
+    again = "            yield from super().rounds(batch, nets)\n\n"
+    twice = "    def rounds(self, batch, nets):\n        for _ in range(2):\n" + again
+    ended = call("check", written((LOSSES, twice + LOSSES)))
+    assert "  FAILED: what the student alone is not given is told in a note" in ended.out.splitlines()
+    assert f"    {EVERY_PAIR}: it makes 2 optimiser steps a batch, and no note has the word 'steps'" in ended.out
+    noted = "    def notes(self):\n        return ('two optimiser steps a batch',)\n\n"
+    assert call("check", written((LOSSES, twice + noted + LOSSES))).code == 0
+
+
+@pytest.mark.usefixtures("few")
+def test_a_method_that_refuses_two_classes_is_judged_with_more_and_the_reason_is_told(call: Any, written: Any) -> None:
+    refuses = "        if setup.classes == 2:\n            raise NotApplicable('two are too few for it')\n"
+    sick = ("self.weight * distance", "self.weight * distance.exp().exp()")
+    ended = call("check", written(("        self.weight = weight\n", refuses + "        self.weight = weight\n")))
+    assert ended.code == 0, ended.out
+    assert f"  frozen: pairs 4 of 4 passed; {OTHERS.replace('2 of 2 passed', '1 of 2 passed, 1 n/a')}" in ended.out
+    assert "    n/a on 1: two are too few for it (mine of 2 classes)" in ended.out.splitlines()
+    ended = call("check", written(("        self.weight = weight\n", refuses + "        self.weight = weight\n"), sick))
+    assert "gap-100 of maps sizes" in ended.out, "a place with two classes hides no other"
 
 
 @pytest.mark.usefixtures("few")
@@ -284,7 +349,7 @@ def test_pairs_that_a_method_refuses_are_counted_with_the_reason(call: Any, writ
     )
     ended = call("check", written(("        self.weight = weight\n", refuses + "        self.weight = weight\n")))
     assert ended.code == 0, ended.out
-    assert "  frozen: pairs 2 of 4 passed, 2 n/a; hard places passed" in ended.out.splitlines()
+    assert f"  frozen: pairs 2 of 4 passed, 2 n/a; {OTHERS}" in ended.out.splitlines()
     assert "    n/a on 2: there is no time axis (mlp:cnn, mlp:mlp)" in ended.out.splitlines()
 
 
@@ -301,14 +366,15 @@ def test_another_seed_is_another_draw_and_the_same_one_is_not(
 def test_all_pairs_are_every_ordered_pair(call: Any, written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NETWORKS, "names", lambda: ["cnn", "fcn", "mlp"])
     ended = call("check", written(), "--pairs", "all")
-    assert "  frozen: pairs 9 of 9 passed; hard places passed" in ended.out.splitlines()
+    assert f"  frozen: pairs 9 of 9 passed; {OTHERS}" in ended.out.splitlines()
 
 
 def test_a_method_is_checked_by_its_name_and_each_switch_is_turned(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NETWORKS, "names", lambda: ["cnn", "deep_conv_lstm", "mlp"])
     ended = call("check", "student_aux")
     assert ended.code == 0, ended.out
-    assert "  absent: pairs 3 of 3 passed; switches 4 of 4 passed; hard places 5 of 5 passed" in ended.out.splitlines()
+    judged = "pairs 3 of 3 passed; switches 4 of 4 passed; hard places 5 of 5 passed; few classes 10 of 10 passed"
+    assert f"  absent: {judged}; scale passed" in ended.out.splitlines()
 
 
 def test_a_file_is_shown_as_a_method_is(call: Any, written: Any) -> None:
@@ -341,7 +407,7 @@ def test_a_plug_in_is_checked_by_its_name(forks: Any, plug: Any) -> None:
 
 @pytest.mark.usefixtures("few")
 def test_all_methods_are_checked_together_and_how_far_it_is_is_told(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kdbench.catalog.METHODS.names", lambda: ["kd", "supervised"])
+    monkeypatch.setattr("kdbench.catalog.find.METHODS.names", lambda: ["kd", "supervised"])
     monkeypatch.setattr("kdbench.contract.report.PAUSE", 0.0)
     ended = call("check", "all")
     assert ended.code == 0, ended.out

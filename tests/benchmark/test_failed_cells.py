@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kdbench.store import Store
+from kdbench.store.records import Store
 
 FRAGILE = '''
 import os

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kdbench.store import Store
+from kdbench.store.artefacts import write_checkpoint
+from kdbench.store.records import Store
 
 SMALL = 'mount -t tmpfs -o size=3m,mode=777 none "$here"'
 CLOSED = 'mount --bind "$here" "$here"; mount -o remount,bind,ro "$here"'
@@ -125,12 +126,12 @@ def test_a_folder_that_cannot_be_made_is_named(forks: Any, mounted: Any, job: An
 def test_a_write_that_fails_leaves_what_was_there_before(mounted: Any) -> None:
     disk = mounted(SMALL)
     store = Store(disk.outside / "runs")
-    store.write_checkpoint("cell", {"epoch": 1})
+    write_checkpoint(store, "cell", {"epoch": 1})
     store.write_epoch("cell", 1)
     before = {path: path.read_bytes() for path in store.folder("cell").iterdir()}
     fill(disk.outside, leave=0)
     with pytest.raises(OSError, match=r"No space left on device: '.*checkpoint\.pt'"):
-        store.write_checkpoint("cell", {"epoch": 2})
+        write_checkpoint(store, "cell", {"epoch": 2})
     with pytest.raises(OSError, match="No space left on device"):
         store.write_epoch("cell", 2)
     assert {path: path.read_bytes() for path in store.folder("cell").iterdir()} == before

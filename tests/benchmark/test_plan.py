@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
-from kdbench.cells import Runtime, load_data
+from kdbench.catalog.build import load_data
 from kdbench.data import PROTOCOLS
 from kdbench.errors import KdbenchError
-from kdbench.plan import Plan, expand
-from kdbench.spec import Matrix, MethodRow, Recipe, Spec
-from kdbench.store import Store
+from kdbench.machine import Runtime
+from kdbench.plan.expand import expand
+from kdbench.plan.model import Plan
+from kdbench.spec.matrix import Matrix, MethodRow
+from kdbench.spec.recipe import Recipe
+from kdbench.spec.words import Spec
+from kdbench.store.records import Store
 
 MATRIX = Matrix(
     name="m",
@@ -32,12 +36,12 @@ MATRIX = Matrix(
 
 @pytest.fixture
 def planned(where: Runtime) -> Callable[[Matrix], Plan]:
-    return lambda matrix: expand(matrix, lambda dataset: load_data(dataset, where))
+    return lambda matrix: expand(matrix, lambda part: load_data(part, where))
 
 
 def test_the_student_alone_is_trained_once_for_all_its_teachers(planned: Any) -> None:
     plan = planned(MATRIX)
-    alone = [place for place in plan.places if place.row == "student alone"]
+    alone = [planned for planned in plan.places if planned.place.row == "student alone"]
     assert len(alone) == 4
     assert len({place.digest for place in alone}) == 2
     # By seed: one student, two teachers, and three methods with each teacher.
@@ -88,7 +92,7 @@ def test_every_default_is_written_out_so_that_saying_it_changes_nothing(planned:
 
 def test_where_and_how_it_runs_is_not_in_the_digest(planned: Any, where: Runtime, tmp_path: Path) -> None:
     elsewhere = replace(where, store=tmp_path / "x", cache=tmp_path / "cache", device="meta", checkpoint_seconds=5)
-    other = expand(MATRIX, lambda dataset: load_data(dataset, elsewhere))
+    other = expand(MATRIX, lambda part: load_data(part, elsewhere))
     assert list(other.cells) == list(planned(MATRIX).cells)
 
 
@@ -104,9 +108,9 @@ def test_a_row_that_cannot_be_used_gets_a_reason_and_no_cell(planned: Any) -> No
     impossible = MethodRow(Spec("hmkd", {"role": "frozen", "direction": "s2t"}), "impossible")
     plan = planned(replace(MATRIX, methods=(*MATRIX.methods, impossible)))
     assert set(plan.cells) == set(planned(MATRIX).cells)
-    holes = [place for place in plan.places if place.digest is None]
-    assert [place.row for place in holes] == ["impossible"] * 4
-    assert {place.reason for place in holes} == {
+    holes = [hole for hole in plan.places if hole.digest is None]
+    assert [hole.place.row for hole in holes] == ["impossible"] * 4
+    assert {hole.reason for hole in holes} == {
         "direction=s2t teaches the teacher alone, and a frozen teacher learns nothing"
     }
 
@@ -130,14 +134,16 @@ SMALL = replace(MATRIX, pairs=MATRIX.pairs[1:], methods=(MethodRow(Spec("kd")),)
 def test_leaving_each_person_out_in_turn_is_a_cell_for_each_fold(planned: Any) -> None:
     plan = planned(replace(SMALL, protocol="leave-one-person-out"))
     assert len(plan.cells) == len(plan.places) == 4 * 2 * 3  # folds, seeds, rows
-    assert [(place.seed, place.fold) for place in plan.places[:8]] == [(s, f) for s in (0, 1) for f in range(4)]
-    for place in plan.places:
-        cell = plan.cells[place.digest]
-        assert (cell.seed, cell.fold) == (place.seed, place.fold)
+    assert [(each.place.seed, each.place.fold) for each in plan.places[:8]] == [
+        (s, f) for s in (0, 1) for f in range(4)
+    ]
+    for each in plan.places:
+        cell = plan.cells[each.digest]
+        assert (cell.seed, cell.fold) == (each.place.seed, each.place.fold)
         if cell.teacher_cell is not None:
             teacher = plan.cells[cell.teacher_cell]
             assert (teacher.seed, teacher.fold, teacher.student) == (cell.seed, cell.fold, cell.teacher)
-    assert len({str(cell) for cell in plan.cells.values()}) == len(plan.cells) - 2 * 4  # two networks are called mlp
+    assert len(set(plan.names().values())) == len(plan.cells)
 
 
 @pytest.mark.parametrize("protocol", ["subject-v1", "subject-val-v1", "random-leaky-v1"])

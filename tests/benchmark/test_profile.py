@@ -14,12 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from kdbench.architectures import counts, file_size, parameters
-from kdbench.catalog import NETWORKS
-from kdbench.costs import FEWEST, LEAST, costs, durations
-from kdbench.profiling import window_size
-from kdbench.spec import Spec, pair_lists, parse_pairs
-from kdbench.store import Store
+from kdbench.catalog.find import NETWORKS
+from kdbench.commands.profile import window_size
+from kdbench.costs.counting import counts, file_size, parameters
+from kdbench.costs.timing import FEWEST, LEAST, costs, durations
+from kdbench.spec.pairs import pair_lists, parse_pairs
+from kdbench.spec.words import Spec
+from kdbench.store.records import Store
 
 UCI = (9, 128, 6)
 COUNTED = ("parameters", "multiply_adds", "elementwise", "activation_memory", "file_size")
@@ -255,7 +256,7 @@ def test_the_cost_table_shows_the_metrics_that_were_asked_for(call: Callable[...
     for form in ("csv", "markdown"):
         ended = call("table", *job, "--costs", "--metric", "macro_f2", "--format", form)
         assert (ended.code, ended.out) == (2, "")
-        assert ended.error.startswith("no metric 'macro_f2' (did you mean 'macro_f1'?)")
+        assert ended.error.startswith("no 'macro_f2' in metrics (did you mean 'macro_f1'?)")
 
 
 def test_scores_are_drawn_against_work(
@@ -287,7 +288,7 @@ def test_lists_of_pairs_are_listed_and_shown(call: Callable[..., Any]) -> None:
 
 def test_a_list_of_pairs_stands_for_its_pairs_in_a_run(call: Callable[..., Any], sizes: Any) -> None:
     planned = call("plan", "-d", sizes[1], "-p", "headline", "-m", "kd").out
-    assert "resnet_lstman:mlp  kd: 1 cells" in planned
+    assert "resnet_lstman:mlp  kd: 1 cell" in planned
 
 
 def test_a_pair_beside_a_list_that_has_it_stands_once() -> None:

@@ -8,20 +8,24 @@ from typing import Any
 import pytest
 import torch
 
-from kdbench.cells import Runtime, run_cell
-from kdbench.plan import Plan
-from kdbench.selection import Selection
+from kdbench.machine import Runtime
+from kdbench.plan.model import Plan
+from kdbench.schedule.jobs import job_of
 from kdbench.session import Session
-from kdbench.store import Store
+from kdbench.spec.selection import Selection
+from kdbench.store.artefacts import read_checkpoint, write_checkpoint
+from kdbench.store.records import Store
+from kdbench.worker import run_job
 
 RUN = """
 import sys
 from dataclasses import replace
 from kdbench import Session, runtime
-from kdbench.selection import Selection
+from kdbench.spec.selection import Selection
 
 where = replace(runtime(store={store!r}, cache={cache!r}, device="cpu"), checkpoint_seconds=0)
-sys.exit(Session({selection!r}, where, say=lambda line: print(line, file=sys.stderr)).run(jobs={jobs}, track=False))
+session = Session({selection!r}, where, say=lambda line: print(line, file=sys.stderr))
+sys.exit(session.run(jobs={jobs}, track=False).exit_code)
 """
 
 
@@ -36,8 +40,8 @@ def digest(where: Runtime, selection: Selection) -> Callable[[str], str]:
     """Digest of a row's cell."""
 
     def find(row: str) -> str:
-        places = Session(selection, where).plan(download=False).places
-        return str(next(place.digest for place in places if place.row == row))
+        places = Session(selection, where).plan().places
+        return str(next(planned.digest for planned in places if planned.place.row == row))
 
     return find
 
@@ -73,14 +77,14 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_bits(
     until(lambda: begun(where.store, hmkd), "two epochs of hmkd")
     process.kill(signal.SIGKILL)
     assert process.wait().code == -signal.SIGKILL
-    store, plan = Store(where.store), Session(selection, where).plan(download=False)
+    store, plan = Store(where.store), Session(selection, where).plan()
     cell = plan.cells[hmkd]
     assert store.record(hmkd) is None
-    checkpoint = store.checkpoint(hmkd, torch.device("cpu"))
+    checkpoint = read_checkpoint(store, hmkd, torch.device("cpu"))
     assert checkpoint is not None
     assert 0 < checkpoint["training"]["epoch"] < cell.recipe.epochs
     epochs: list[int] = []
-    run_cell(cell, where, lambda: epochs.append(1))
+    run_job(job_of(plan, hmkd), where, lambda: epochs.append(1))
     assert len(epochs) == cell.recipe.epochs - checkpoint["training"]["epoch"]
     sweep(where.store)
     assert call("run", *job, "--no-track", "-j", 1).code == 0
@@ -91,7 +95,7 @@ def test_a_checkpoint_is_not_used_where_the_source_has_changed_since(
     where: Runtime, selection: Selection, digest: Any, copy: Path
 ) -> None:
     kd = digest("kd")
-    plan: Plan = Session(selection, where).plan(download=False)
+    plan: Plan = Session(selection, where).plan()
     store = Store(where.store)
     store.forget(kd)
 
@@ -100,12 +104,12 @@ def test_a_checkpoint_is_not_used_where_the_source_has_changed_since(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_cell(plan.cells[kd], where, stop_in_the_middle)
-    checkpoint = store.checkpoint(kd, torch.device("cpu"))
+        run_job(job_of(plan, kd), where, stop_in_the_middle)
+    checkpoint = read_checkpoint(store, kd, torch.device("cpu"))
     assert checkpoint is not None
-    store.write_checkpoint(kd, {**checkpoint, "sources": {**checkpoint["sources"], "method": "another"}})
+    write_checkpoint(store, kd, {**checkpoint, "sources": {**checkpoint["sources"], "method": "another"}})
     epochs: list[int] = []
-    run_cell(plan.cells[kd], where, lambda: epochs.append(1))
+    run_job(job_of(plan, kd), where, lambda: epochs.append(1))
     assert len(epochs) == plan.cells[kd].recipe.epochs
 
 
@@ -116,7 +120,7 @@ def test_an_unreadable_checkpoint_is_no_checkpoint(
     store = Store(where.store)
     store.forget(kd)
     (store.folder(kd) / "checkpoint.pt").write_bytes(b"PK\x03\x04 torn")
-    run_cell(Session(selection, where).plan(download=False).cells[kd], where)
+    run_job(job_of(Session(selection, where).plan(), kd), where)
     same(where.store)
 
 

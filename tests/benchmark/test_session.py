@@ -16,10 +16,10 @@ import pytest
 import torch
 
 import kdbench
-from kdbench.cells import Runtime
-from kdbench.selection import Selection
+from kdbench.machine import Runtime
 from kdbench.session import Session, runtime
-from kdbench.store import Store
+from kdbench.spec.selection import Selection
+from kdbench.store.records import Store
 
 CONSOLE = str(Path(sys.executable).with_name("kdbench"))
 
@@ -147,7 +147,7 @@ def test_random_streams_and_threads_of_the_caller_are_left_alone(
     torch.manual_seed(7)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     few = Selection(**{**vars(selection), "methods": ("kd",), "settings": ("recipe.epochs=1", "recipe.batch_size=16")})
-    assert Session(few, where, say=lambda line: None).run(jobs=1, track=False) == 0
+    assert Session(few, where, say=lambda line: None).run(jobs=1, track=False).exit_code == 0
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()

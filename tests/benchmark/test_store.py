@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -13,15 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-from kdbench.cells import Runtime
 from kdbench.errors import KdbenchError
 from kdbench.files import fresh_folder, write_whole
-from kdbench.plan import Plan
+from kdbench.machine import Runtime
+from kdbench.plan.model import Plan
 from kdbench.results import Record
-from kdbench.selection import Selection
 from kdbench.session import Session
-from kdbench.spec import Matrix, Spec
-from kdbench.store import Store
+from kdbench.spec.matrix import Matrix
+from kdbench.spec.selection import Selection
+from kdbench.spec.words import Spec
+from kdbench.store.artefacts import write_checkpoint, write_weights
+from kdbench.store.memory import matrices, remember, remembered
+from kdbench.store.records import Store
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def record(done: Path, cells: Callable[[Path], list[Path]]) -> Record:
 
 def test_the_record_is_written_last_so_that_it_means_done(store: Path, record: Record) -> None:
     runs = Store(store)
-    runs.write_checkpoint(record.digest, {"epoch": 1})
+    write_checkpoint(runs, record.digest, {"epoch": 1})
     runs.write_epoch(record.digest, 1)
     written: list[str] = []
     real = os.replace
@@ -45,7 +49,8 @@ def test_the_record_is_written_last_so_that_it_means_done(store: Path, record: R
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", noted)
-        runs.finish(record, curve="epoch\n", weights=weights, predictions=arrays)
+        write_weights(runs, record.digest, weights)
+        runs.finish(record, curve="epoch\n", predictions=arrays)
     assert written[-1] == "record.json"
     assert set(written) == {path.name for path in runs.folder(record.digest).iterdir()}
     assert runs.record(record.digest) == record
@@ -53,7 +58,7 @@ def test_the_record_is_written_last_so_that_it_means_done(store: Path, record: R
 
 def test_what_is_forgotten_leaves_nothing_behind(copy: Path, record: Record) -> None:
     runs = Store(copy)
-    runs.write_checkpoint(record.digest, {"epoch": 1})
+    write_checkpoint(runs, record.digest, {"epoch": 1})
     runs.write_epoch(record.digest, 1)
     runs.write_traceback(record.digest, "somewhere")
     runs.forget(record.digest)
@@ -74,27 +79,27 @@ def test_matrices_come_back_the_one_run_last_first(store: Path) -> None:
     runs = Store(store)
     one = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
     two = Matrix("two", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
-    runs.remember(Plan(one))
+    remember(runs, Plan(one))
     time.sleep(0.01)
-    runs.remember(Plan(two))
-    assert [matrix for _, matrix in runs.matrices()] == [two, one]
+    remember(runs, Plan(two))
+    assert [matrix for _, matrix in matrices(runs)] == [two, one]
     time.sleep(0.01)
-    runs.remember(Plan(one))
-    assert [matrix for _, matrix in runs.matrices()] == [one, two]
+    remember(runs, Plan(one))
+    assert [matrix for _, matrix in matrices(runs)] == [one, two]
 
 
 def test_a_plan_comes_back_as_it_was_remembered(store: Path, where: Runtime, selection: Selection) -> None:
     with_reasons = replace(selection, methods=("hmkd", "kd", "at"))  # an MLP has no time axis: n/a
-    plan = Session(with_reasons, where).plan(download=False)
+    plan = Session(with_reasons, where).plan()
     assert any(place.reason for place in plan.places)
     runs = Store(store)
-    assert runs.plan(plan.matrix) is None
-    runs.remember(plan)
-    again = runs.plan(plan.matrix)
+    assert remembered(runs, plan.matrix) is None
+    remember(runs, plan)
+    again = remembered(runs, plan.matrix)
     assert again == plan
     assert list(again.cells) == list(plan.cells)  # teachers first
     assert all(cell.digest == digest for digest, cell in again.cells.items())
-    assert runs.plan(replace(plan.matrix, fallback=Spec("synthetic"))) is not None  # it was not needed
+    assert remembered(runs, replace(plan.matrix, fallback=Spec("synthetic"))) is not None  # it was not needed
 
 
 PLACE = '"dataset": "a", "pair": "b:c", "network": "c", "row": "d", "kind": "e", "part": "method", "seed": 0'
@@ -116,10 +121,10 @@ PLACE = '"dataset": "a", "pair": "b:c", "network": "c", "row": "d", "kind": "e",
 def test_a_plan_that_cannot_be_read_is_named(store: Path, content: str) -> None:
     runs = Store(store)
     matrix = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
-    path = store / "plans" / f"{runs.remember(Plan(matrix))}.json"
+    path = store / "plans" / f"{remember(runs, Plan(matrix))}.json"
     path.write_text(content)
     with pytest.raises(KdbenchError, match=re.escape(f"{path}: ") + ".*; remove the file"):
-        runs.plan(matrix)
+        remembered(runs, matrix)
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
@@ -149,6 +154,51 @@ def test_results_are_read_where_the_data_are_not(call: Callable[..., Any], store
     assert [call(*question) for question in questions] == before
     study.rmdir()
     assert call("run", *job, "--no-track").error == gone
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A small study of the user's own."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "dataset.toml").write_text(
+        'name = "study"\nrate = 50\nclasses = ["walk", "sit"]\nchannels = [{ name = "x", unit = "g" }]\n'
+        "[split]\ntest = [3]\n[windows]\n"
+    )
+    people, labels = np.repeat([1, 2, 3], 8), np.tile([0, 1], 12)
+    x = np.random.default_rng(0).normal(size=(24, 1, 16))
+    np.savez(folder / "windows.npz", x=x, y=labels, person=people)
+    return folder
+
+
+OWN = ("-p", "mlp(hidden=8):mlp(hidden=4)", "-m", "kd", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=8")
+
+
+def test_a_dataset_of_ones_own_is_known_by_its_content_and_its_name_wherever_it_lies(
+    call: Callable[..., Any], store: Path, study: Path, cells: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.parent)
+    first = call("run", "-d", "own(path=study)", *OWN, "--no-track", "-j", 1)
+    assert first.code == 0
+    assert "| study, mlp(hidden=8):mlp(hidden=4) |" in first.out
+    assert str(study) not in first.out
+    shutil.copytree(study, study.parent / "moved")
+    for path in ("./study", str(study), "moved"):
+        again = call("run", "-d", f"own(path='{path}')", *OWN, "--no-track", "-j", 1)
+        assert " 3 done before;" in again.err
+        assert again.out == first.out
+    assert len(cells(store)) == 3
+    plan = call("plan", "-d", "own(path=study)", "-d", "own(path=moved)", *OWN)
+    assert (plan.code, plan.error) == (
+        2,
+        "the dataset 'study' stands twice; own(path=moved) calls itself 'study', as another one does",
+    )
+    toml = study.parent / "moved" / "dataset.toml"
+    toml.write_text(toml.read_text().replace('"study"', '"another"'))
+    both = call("run", "-d", "own(path=study)", "-d", "own(path=moved)", *OWN, "--no-track", "-j", 1)
+    assert both.code == 0
+    assert "| another, mlp(hidden=8):mlp(hidden=4) |" in both.out
+    assert len(cells(store)) == 6  # another name is another dataset: it draws by its name
 
 
 def test_a_file_in_the_place_of_the_store_is_refused(store: Path) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from kdbench import tracking
-from kdbench.mirror import Mirror
-from kdbench.runner import make_plan
-from kdbench.store import Store
+from kdbench.store.memory import matrices, remembered
+from kdbench.store.records import Store
+from kdbench.track import tracker as tracking
+from kdbench.track.mirror import Mirror
 
 
 def read(root: Path) -> dict[str, dict[str, Any]]:
@@ -120,27 +120,23 @@ def test_a_second_run_adds_nothing_and_what_is_lost_is_written_again(forks: Any,
 
 HALF = """
 import os
-import kdbench.tracking as tracking
 from pathlib import Path
-from kdbench import tracking
-from kdbench.mirror import Mirror
-from kdbench.runner import make_plan
-from kdbench.store import Store
+from kdbench.track import tracker as tracking
+from kdbench.store.records import Store
 
 store = Store(Path({store!r}))
 tracker = tracking.Tracker(store, {identity!r})
-tracker._written.clear()
 def die(*args, **kwargs):
         os.kill(os.getpid(), 9)
 tracker.client.log_batch = die
-tracker.add(store.record({digest!r}), "a row")
+tracker._write(store.record({digest!r}), "a row")
 """
 
 
 def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_older_one_s_place(
     forks: Any, job: Any, tracked: Path, cells: Callable[[Path], list[Path]]
 ) -> None:
-    identity = next(Store(tracked).matrices())[0]
+    identity = next(matrices(Store(tracked)))[0]
     digest = cells(tracked)[0].name
     assert forks.start(HALF.format(store=str(tracked), identity=identity, digest=digest)).wait().code == -9
     assert forks("run", *job, "-j", 1).code == 0
@@ -232,7 +228,7 @@ SERVER = "import subprocess, sys; subprocess.run(['sleep', '1000'])"
 def test_a_server_ends_with_all_the_processes_that_it_started(
     number: int, forks: Any, until: Callable[..., None]
 ) -> None:
-    code = f"import os, sys; from kdbench.cli import _serve; sys.exit(_serve([sys.executable, '-c', {SERVER!r}], {{}}))"
+    code = f"import sys; from kdbench.cli.serve import serve; sys.exit(serve([sys.executable, '-c', {SERVER!r}], {{}}))"
     process = forks.start(code)
     until(lambda: len(descendants(process.pid)) == 2, "a server with a process of its own")
     family = descendants(process.pid)
@@ -244,13 +240,14 @@ def test_a_server_ends_with_all_the_processes_that_it_started(
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
 def test_a_record_is_in_the_database_as_soon_as_its_cell_is_done(tracked: Path, where: Any) -> None:
     store = Store(tracked)
-    identity, matrix = next(store.matrices())
-    plan = make_plan(matrix, where, download=False, chosen=True)
+    identity, matrix = next(matrices(store))
+    plan = remembered(store, matrix)
+    assert plan is not None
     tracking.forget(tracked)
-    digest, cell = next(iter(plan.cells.items()))
+    digest = next(iter(plan.cells))
     record = store.record(digest)
     assert record is not None
-    Mirror(store, identity, plan, print).add(cell, record)
+    Mirror(store, identity, plan).add(record)
     found = read(tracked)
     assert set(found) == {"matrix", digest}
     assert (found["matrix"]["status"], found[digest]["status"]) == ("RUNNING", "FINISHED")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kdbench.cells import reproducible
 from kdbench.contract import Bench
+from kdbench.training.determinism import reproducible
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Shapes
-from kdbench.catalog import METHODS
+from kdbench.catalog.find import METHODS
 from kdbench.methods import Batch, Losses, Method, Nets, NotApplicable, Setup
 
 STAGES = ((3, 4), (6, 1), (5, 2))

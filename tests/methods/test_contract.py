@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from kdbench.catalog import METHODS, NETWORKS
+from kdbench.catalog.find import METHODS, NETWORKS
 from kdbench.contract import (
     Bench,
     Candidate,
@@ -29,9 +29,7 @@ from kdbench.contract import (
     judge_variant,
     variants,
 )
-from kdbench.methods import KINDS
-from kdbench.results import aggregate
-from kdbench.train import Learner
+from kdbench.training.loop import Learner
 
 # Networks that have learnt nothing are often close to constant, which a method may warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:.*close to constant")
@@ -98,10 +96,6 @@ def test_every_default_and_preset_is_legal_and_every_search_range_too(name: str)
 @pytest.mark.parametrize("name", METHODS.names())
 def test_every_method_is_of_a_known_kind_and_says_its_formula_source_and_deviations(name: str) -> None:
     judge_description(Candidate.find(name)).settle()
-
-
-def test_tables_have_methods_in_the_order_of_kinds() -> None:
-    assert ("reference", *aggregate.KINDS, "ours") == KINDS
 
 
 @pytest.mark.parametrize("name", METHODS.names())

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Shapes
-from kdbench.catalog import METHODS
-from kdbench.methods import Batch, Method, NotApplicable, Setup
+from kdbench.catalog.find import METHODS
+from kdbench.methods import Batch, Losses, Method, Nets, NotApplicable, Role, Setup
+from kdbench.methods.crd import _scores as scores
 
 LABELS = torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2])  # the largest class has 5 of 12
 STUDENT, TEACHER = Shapes(3, (), 4), Shapes(3, (), 6)
@@ -37,31 +38,116 @@ def outputs(shapes: Shapes, count: int, seed: int) -> Outputs:
     return Outputs(logits, (), embedding.requires_grad_())
 
 
-# What is drawn.
+# What is drawn. Few windows are ranked, many are not: both are seen.
+
+MANY = torch.cat([torch.full((n,), y) for y, n in enumerate((40, 100, 0, 60))])[torch.randperm(200)]  # class 2 has none
 
 
-@pytest.mark.parametrize(("negatives", "drawn"), [(4, 4), (7, 7), (4096, 7)])
-def test_each_window_is_compared_with_itself_and_with_others_of_other_classes(negatives: int, drawn: int) -> None:
-    method, on = make(negatives=negatives), batch(0, 6, 9, 10)
-    rows = method.drawn(on)
-    assert rows.shape == (4, drawn + 1)
-    assert torch.equal(rows[:, 0], on.index)
-    for y, others in zip(on.y.tolist(), rows[:, 1:].tolist(), strict=True):
+def draw(method: Method, y: Tensor) -> Tensor:
+    return method.get_submodule("draw")(y)  # type: ignore[no-any-return]
+
+
+def of_many(negatives: int) -> Method:
+    torch.manual_seed(0)
+    setup = Setup(4, MANY, Shapes(4, (), 4), Role.FROZEN, Shapes(4, (), 6))
+    method: Method = METHODS.get("crd")(setup, negatives=negatives, width=5)
+    return method
+
+
+@pytest.mark.parametrize(("negatives", "drawn"), [(1, 1), (4, 4), (7, 7), (4096, 7)])
+def test_each_window_is_compared_with_others_of_other_classes_none_of_them_twice(negatives: int, drawn: int) -> None:
+    y = LABELS[[0, 6, 9, 10]]
+    rows = draw(make(negatives=negatives), y)
+    assert rows.shape == (4, drawn)
+    for label, others in zip(y.tolist(), rows.tolist(), strict=True):
         assert len(set(others)) == drawn, "none is drawn twice"
-        assert all(LABELS[other] != y for other in others)
+        assert all(LABELS[other] != label for other in others)
+
+
+@pytest.mark.parametrize("negatives", [1, 2, 9, 100])
+def test_of_many_windows_those_of_other_classes_are_drawn_and_none_twice(negatives: int) -> None:
+    method, y = of_many(negatives), torch.tensor([0, 1, 3, 1, 0, 2])
+    for _ in range(50):
+        for label, others in zip(y.tolist(), draw(method, y).tolist(), strict=True):
+            assert len(set(others)) == negatives
+            assert all(MANY[other] != label for other in others)
 
 
 def test_every_window_of_another_class_is_drawn_equally_often() -> None:
-    method, on = make(negatives=3), batch(6)
+    method, y = make(negatives=3), LABELS[[6]]
     torch.manual_seed(3)
-    counts = torch.stack([method.drawn(on)[0, 1:] for _ in range(1500)]).flatten().bincount(minlength=12)
+    counts = torch.stack([draw(method, y)[0] for _ in range(1500)]).flatten().bincount(minlength=12)
     expected = torch.where(LABELS == 1, 0, 500)  # 1500 draws of 3 of 9
     assert (counts - expected).abs().max() < 90  # five standard deviations
+
+
+def test_of_many_windows_every_one_of_another_class_is_drawn_equally_often_and_every_pair_too() -> None:
+    method, y = of_many(negatives=5), torch.tensor([1])  # 5 of 100 others
+    torch.manual_seed(3)
+    rows = torch.stack([draw(method, y)[0] for _ in range(10_000)])
+    counts = rows.flatten().bincount(minlength=200)
+    assert (counts[MANY == 1] == 0).all()
+    assert (counts[MANY != 1] - 500).abs().max() < 5 * math.sqrt(500)
+    place = torch.zeros(200, dtype=torch.long)
+    place[MANY != 1] = torch.arange(100)
+    drawn = torch.zeros(10_000, 100).scatter_(1, place[rows], 1.0)
+    together = drawn.T @ drawn  # expected 10000 (5 * 4) / (100 * 99) off the diagonal
+    expected = 10_000 * 20 / 9900
+    off = together[~torch.eye(100, dtype=torch.bool)]
+    assert off.mean().item() == pytest.approx(expected, rel=1e-6)
+    assert off.var().item() == pytest.approx(expected, rel=0.2), "as scattered as independent counts are"
+
+
+def test_two_windows_of_a_class_have_draws_that_are_uncorrelated() -> None:
+    method, y = of_many(negatives=5), torch.tensor([1, 1])
+    torch.manual_seed(4)
+    value = torch.randn(200)  # some number of each window
+    sums = torch.stack([value[draw(method, y)].sum(dim=1) for _ in range(5000)])
+    assert abs(torch.corrcoef(sums.T)[0, 1].item()) < 5 / math.sqrt(5000)
+    shared = torch.tensor([len(set.intersection(*map(set, draw(method, y).tolist()))) for _ in range(2000)])
+    assert shared.double().mean().item() == pytest.approx(25 / 100, abs=0.06), "what chance makes two draws share"
 
 
 def test_a_training_set_of_one_class_has_nothing_to_tell_apart() -> None:
     with pytest.raises(NotApplicable, match="one class"):
         make(torch.ones(12, dtype=torch.long))
+
+
+# What is scored.
+
+
+def test_chosen_scores_and_their_gradient_are_those_of_the_whole_bank() -> None:
+    generator = torch.Generator().manual_seed(5)
+    bank, at = (torch.randn(n, 5, dtype=torch.float64, generator=generator) for n in (200, 3))
+    rows = torch.stack([torch.randperm(200, generator=generator)[:10] for _ in range(3)])
+    weights = torch.randn(3, 10, dtype=torch.float64, generator=generator)
+    u = at.clone().requires_grad_()
+    score = scores(u, bank, rows)
+    (gradient,) = torch.autograd.grad((weights * score).sum(), u)
+    for i in range(3):
+        for k, row in enumerate(rows[i].tolist()):
+            assert score[i, k].item() == pytest.approx(dot(at[i].tolist(), bank[row].tolist()), rel=1e-12)
+        wanted = [sum(w * bank[row, d].item() for w, row in zip(weights[i], rows[i], strict=True)) for d in range(5)]
+        assert gradient[i].tolist() == pytest.approx([float(w) for w in wanted], rel=1e-9)
+
+
+@pytest.mark.parametrize("noise", [3, 100])  # of 200 windows: far fewer, and not
+def test_a_step_is_the_same_whether_the_whole_bank_is_scored_or_not(
+    noise: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for threshold in (0, 10**9):
+        method = of_many(noise).double()
+        out = [outputs(shapes, 3, seed) for seed, shapes in enumerate((STUDENT, TEACHER))]
+        on = Batch(torch.zeros(3, 1, 1), MANY[:3].clamp_max(2), torch.arange(3))
+        rows = torch.cat([on.index[:, None], draw(method, MANY[:3])], dim=1)
+        monkeypatch.setattr("kdbench.methods.crd._few", lambda count, threshold=threshold: threshold)
+        views = method.views(*out)
+        losses = method.contrast(*views, rows)
+        torch.autograd.backward(list(losses.values()))
+        found.append([*losses.values(), *(x.embedding.grad for x in out)])
+        monkeypatch.undo()
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
 
 
 # Two steps in explicit loops.
@@ -85,6 +171,13 @@ def raised(u: Rows, bank: Rows, rows: list[list[int]], t: float) -> Rows:
     return [[math.exp(dot(u[i], bank[row]) / t) for row in chosen] for i, chosen in enumerate(rows)]
 
 
+def steps(method: Method, on: Batch, out: dict[str, Outputs]) -> list[tuple[Losses, dict[str, Rows]]]:
+    """The losses of each step, and the banks as they were then."""
+    nets = Nets(lambda batch: out["student"], lambda batch: out["teacher"], lambda embedding: embedding)
+    sides = {"student": method.student, "teacher": method.teacher}
+    return [(losses, {n: side.bank.tolist() for n, side in sides.items()}) for losses in method.rounds(on, nets)]
+
+
 def test_two_steps_are_their_formula_with_banks_that_move_and_normalisers_that_stay() -> None:
     t, momentum, weight, noise, count = 0.2, 0.7, 0.5, 3, len(LABELS)
     method = make(temperature=t, momentum=momentum, weight=weight, negatives=noise)
@@ -94,9 +187,10 @@ def test_two_steps_are_their_formula_with_banks_that_move_and_normalisers_that_s
     for step, index in enumerate([(0, 6, 9), (6, 2, 11)]):
         on, out = batch(*index), {"student": outputs(STUDENT, 3, step), "teacher": outputs(TEACHER, 3, step + 7)}
         torch.manual_seed(step)
-        rows = method.drawn(on).tolist()
+        rows = [[i, *others] for i, others in zip(index, draw(method, on.y).tolist(), strict=True)]
         torch.manual_seed(step)
-        losses = method.losses(on, out["student"], out["teacher"])
+        ((losses, before),) = steps(method, on, out)
+        torch.testing.assert_close(before, banks, rtol=1e-9, atol=1e-12)  # they move once the step is done
         assert set(losses) == {"hard", "contrast_student", "contrast_teacher"}
         u = {name: views(side.project, out[name]) for name, side in sides.items()}
         for name, other in (("student", "teacher"), ("teacher", "student")):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Shapes
-from kdbench.catalog import METHODS
+from kdbench.catalog.find import METHODS
 from kdbench.methods import Batch, Method, NotApplicable, Setup
 
 B = 4

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import kdbench.evaluate
-import kdbench.teachers
+import kdbench.training.evaluate
+import kdbench.training.teachers
 from kdbench.architectures import Backbone, Outputs
-from kdbench.catalog import NETWORKS
+from kdbench.catalog.find import NETWORKS
 
 NAME = "resnet_lstman"
 ROWS = (14, 0, 3, 3, 9)  # not in order, one twice
@@ -33,7 +33,7 @@ def served(bench, network: Backbone):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kdbench.evaluate, "CHUNK", 4)
+    monkeypatch.setattr(kdbench.training.evaluate, "CHUNK", 4)
 
 
 def fields(outputs: Outputs) -> list[Tensor]:
@@ -70,7 +70,7 @@ def test_files_serve_a_later_process_without_running_the_network(bench, network:
     def not_again(*args: object) -> Iterator[Outputs]:
         raise AssertionError("the network ran again")
 
-    monkeypatch.setattr(kdbench.teachers, "outputs_in_order", not_again)
+    monkeypatch.setattr(kdbench.training.teachers, "outputs_in_order", not_again)
     got = fields(later(bench.batch(*ROWS)))
     assert all(torch.equal(g, w) for g, w in zip(got, wanted, strict=True))
 
@@ -105,7 +105,7 @@ def test_outputs_have_no_fields_but_their_own(bench, served) -> None:
 
 def test_a_teacher_served_from_a_memory_mapped_file_says_the_same(bench, served, monkeypatch) -> None:
     on_device = fields(served(bench.batch(*ROWS)))
-    monkeypatch.setattr(kdbench.teachers, "ON_DEVICE", 0)
+    monkeypatch.setattr(kdbench.training.teachers, "ON_DEVICE", 0)
     mapped = bench.frozen(bench.network(NAME, trained=True))
     first = fields(mapped(bench.batch(*ROWS)))
     assert all(torch.equal(a, b) for a, b in zip(first, on_device, strict=True))
@@ -163,17 +163,17 @@ def test_what_a_killed_process_left_is_never_read(bench, network: Backbone, serv
 def test_a_pass_that_breaks_off_leaves_no_folder_and_the_next_one_starts_over(
     bench, network: Backbone, served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = kdbench.teachers.outputs_in_order
+    whole = kdbench.training.teachers.outputs_in_order
 
     def broken(network: nn.Module, x: Tensor) -> Iterator[Outputs]:
         yield next(whole(network, x))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kdbench.teachers, "outputs_in_order", broken)
+    monkeypatch.setattr(kdbench.training.teachers, "outputs_in_order", broken)
     with pytest.raises(KeyboardInterrupt):
         served(bench.batch()).logits  # noqa: B018
     assert names(served.folder) == []
-    monkeypatch.setattr(kdbench.teachers, "outputs_in_order", whole)
+    monkeypatch.setattr(kdbench.training.teachers, "outputs_in_order", whole)
     assert torch.equal(served(bench.batch(*ROWS)).logits, live(network, bench.x)[0][list(ROWS)])
 
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdbench.architectures import Outputs, Shapes, parameters
-from kdbench.catalog import METHODS
+from kdbench.architectures import Outputs, Shapes
+from kdbench.catalog.find import METHODS
+from kdbench.costs.counting import parameters
 from kdbench.methods import Batch, Losses, Method, Nets, NotApplicable, Setup
-from kdbench.train import Training
+from kdbench.training.loop import Training
 
 PAIRS = [("resnet_lstman", "mlp"), ("mlp", "resnet_lstman"), ("mlp", "mlp"), ("resnet_lstman", "resnet_lstman")]
 ALONE = {"out_weight": 0.0, "mid_weight": 0.0, "aux_weight": 0.0}

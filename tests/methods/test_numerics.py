@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kdbench.catalog import METHODS
+from kdbench.catalog.find import METHODS
 from kdbench.contract import Candidate, judge_hard_places, variants
 
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from kdbench.architectures import Outputs, Shapes
-from kdbench.catalog import METHODS
+from kdbench.catalog.find import METHODS
 from kdbench.methods import Batch, Nets, Setup
 from kdbench.methods._functional import decoupled_divergence, soft_divergence
 
@@ -32,9 +32,9 @@ Inputs = Mapping[str, Tensor]
 Params = Mapping[str, Any]
 
 
-def through(name: str, i: Inputs, role: str = "frozen", **settings: Any) -> dict[str, Tensor]:
-    """Losses of a method that reads logits alone, in its last epoch."""
-    classes = i["student"].shape[1]
+def through(name: str, i: Inputs, role: str = "frozen", least: int = 2, **settings: Any) -> dict[str, Tensor]:
+    """Losses of a method that reads logits alone, in its last epoch; made for as many classes as it takes at least."""
+    classes = max(i["student"].shape[1], least)
     shapes = Shapes(classes, ((1, 1),), 1)
     setup = Setup(classes, i["labels"], shapes, role=role, teacher=shapes)  # type: ignore[arg-type]
     method = METHODS.get(name)(setup, **settings).to(i["student"].dtype)
@@ -214,7 +214,7 @@ LOSSES = [
         "dkd", i, temperature=p["T"], alpha=p["alpha"], beta=p["beta"])["soft"]),
     Loss("dist", "method", correlations),
     Loss("ofa", "method", lambda i, p: through("ofa", i, temperature=p["T"], eps=p["eps"], weight=2.0)["soft"] / 2),
-    Loss("lskd", "method", lambda i, p: through("lskd", i, temperature=p["T"], weight=9.0)["soft"] / 9),
+    Loss("lskd", "method", lambda i, p: through("lskd", i, least=3, temperature=p["T"], weight=9.0)["soft"] / 9),
     Loss("wttm", "method", lambda i, p: through("wttm", i, power=p["power"], weight=4.0)["soft"] / 4),
     Loss("ttm", "method", lambda i, p: through("wttm", i, power=p["power"], weighted=False, weight=4.0)["soft"] / 4),
     Loss("wsld", "method", lambda i, p: through("wsld", i, temperature=p["T"], alpha=2.5)["soft"] / 2.5),

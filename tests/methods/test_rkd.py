@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kdbench.architectures import Outputs, Shapes
-from kdbench.catalog import METHODS
+from kdbench.catalog.find import METHODS
 from kdbench.methods import Batch, Losses, Setup
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kdbench.architectures import Outputs
-from kdbench.architectures._costs import parameters
+from kdbench.costs.counting import parameters
 
 PAIRS = [("resnet_lstman", "mlp"), ("mlp", "resnet_lstman")]
 

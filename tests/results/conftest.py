@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from kdbench.results import SCHEMA, Entry, Record
+from kdbench.results import SCHEMA, Asked, Entry, Freshness, Place, Record, RowRole, Status
 
 MakeRecord = Callable[..., Record]
 MakeEntry = Callable[..., Entry]
+
+
+@pytest.fixture
+def asked() -> Asked:
+    """What the made-up records are of."""
+    return Asked("subject-v1", "har")
 
 
 @pytest.fixture
@@ -45,25 +51,30 @@ def make_entry(make_record: MakeRecord) -> MakeEntry:
     """``make("kd", seed, value)``: a done entry with that accuracy and macro-F1; other statuses with value None."""
 
     def make(
-        row: str, seed: int, value: float | None, *, record: dict[str, Any] | None = None, **changes: Any
+        row: str,
+        seed: int,
+        value: float | None,
+        *,
+        record: dict[str, Any] | None = None,
+        status: Status | None = None,
+        reason: str | None = None,
+        freshness: Freshness = Freshness.FRESH,
+        **changes: Any,
     ) -> Entry:
-        role = {"teacher": "teacher", "student alone": "student"}.get(row, "method")
+        role = {"teacher": RowRole.TEACHER, "student alone": RowRole.STUDENT}.get(row, RowRole.METHOD)
         block = {"dataset": "uci_har", "pair": "big:small"} | changes
         teacher, student = block["pair"].split(":")
         digest = f"{block['dataset']}-{block['pair']}-{row}-{seed}"
         metrics = {"student": {"accuracy": value, "macro_f1": value}}
         done = None if value is None else make_record(**{"digest": digest, "metrics": metrics} | (record or {}))
-        whole: dict[str, Any] = {
+        where: dict[str, Any] = {
             "row": row,
-            "network": teacher if role == "teacher" else student,
+            "network": teacher if role is RowRole.TEACHER else student,
             "seed": seed,
-            "kind": "logit" if role == "method" else "reference",
+            "kind": "logit" if role is RowRole.METHOD else "reference",
             "role": role,
-            "status": "missing" if value is None else "done",
-            "reason": None,
-            "stale": False,
-            "record": done,
         }
-        return Entry(**whole | block)
+        status = status or ("missing" if value is None else "done")
+        return Entry(Place(**where | block), status, reason, freshness, done)
 
     return make

@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 
-from kdbench.results import answer, tabulate
+from kdbench.results import Asked, Freshness
+from kdbench.results.tables.scores import tabulate
+from kdbench.results.words.answers import answer
 
 STUDENT = "student alone"
 Values = dict[str, list[float | None]]
 
 
-def ask(make: Any, values: Values, metric: str = "accuracy", **changes: Any) -> str:
+ASKED = Asked("subject-v1", "har")
+
+
+def ask(make: Any, values: Values, metric: str = "accuracy", asked: Asked = ASKED, **changes: Any) -> str:
     entries = [make(label, seed, value, **changes) for label, row in values.items() for seed, value in enumerate(row)]
-    line = answer(tabulate(entries, metric))
+    line = answer(tabulate(entries, metric), asked)
     assert "\n" not in line
     return line
 
@@ -94,7 +99,7 @@ def test_several_blocks_are_averaged_per_seed(make_entry: Any) -> None:
         for label, row in rows.items()
         for seed, value in enumerate(row)
     ]
-    line = answer(tabulate(entries, "accuracy"))
+    line = answer(tabulate(entries, "accuracy"), ASKED)
     # kd - student by seed: (10 + 0) / 2 = 5 and (-10 + 20) / 2 = 5; kd - at: (10 - 2) / 2 = 4 and 5
     assert "Answer (accuracy, average over 2 blocks): kd is best, +5.0 points over student alone (won 2 of 2" in line
     assert "+4.5 points over the runner-up at (won 2 of 2 seeds, p = 0.5)" in line
@@ -109,7 +114,7 @@ def test_a_seed_whose_blocks_cancel_is_not_won(make_entry: Any) -> None:
         )
     ]
     assert (0.51 - 0.50) + (0.56 - 0.57) > 0  # by rounding alone
-    assert "won 1 of 2 seeds" in answer(tabulate(entries, "accuracy"))
+    assert "won 1 of 2 seeds" in answer(tabulate(entries, "accuracy"), ASKED)
 
 
 def test_a_lower_calibration_error_wins(make_entry: Any) -> None:
@@ -118,16 +123,16 @@ def test_a_lower_calibration_error_wins(make_entry: Any) -> None:
         for label, value in ((STUDENT, 0.3), ("kd", 0.1), ("at", 0.4))
         for seed in (0, 1)
     ]
-    line = answer(tabulate(entries, "calibration_error"))
+    line = answer(tabulate(entries, "calibration_error"), ASKED)
     assert "lower is better" in line
     assert "kd is best, +20.0 points over student alone (won 2 of 2 seeds" in line
     assert "+30.0 points over the runner-up at" in line
 
 
 def test_stale_results_and_the_recipes_note_are_said(make_entry: Any) -> None:
-    cell = {"protocol": "p", "recipe": {"name": "quick", "note": "not for publication"}}
-    fresh = ask(make_entry, {STUDENT: [0.5], "kd": [0.6]}, record={"cell": cell})
-    stale = ask(make_entry, {STUDENT: [0.5], "kd": [0.6]}, record={"cell": cell}, stale=True)
+    asked = Asked("p", "quick", "not for publication")
+    fresh = ask(make_entry, {STUDENT: [0.5], "kd": [0.6]}, asked=asked)
+    stale = ask(make_entry, {STUDENT: [0.5], "kd": [0.6]}, asked=asked, freshness=Freshness.STALE)
     assert fresh.startswith("Answer (accuracy, not for publication)")
     assert "stale" not in fresh
     assert stale.endswith("some of these results are stale.")
@@ -136,8 +141,11 @@ def test_stale_results_and_the_recipes_note_are_said(make_entry: Any) -> None:
 @pytest.mark.parametrize(("label", "told"), [(STUDENT, True), ("kd", True), ("at", True), ("rkd", False)])
 def test_stale_results_are_said_where_the_answer_rests_on_them(make_entry: Any, label: str, told: bool) -> None:
     values = {STUDENT: 0.5, "kd": 0.9, "at": 0.8, "rkd": 0.7}
-    entries = [make_entry(row, 0, value, stale=row == label) for row, value in values.items()]
-    assert ("stale" in answer(tabulate(entries, "accuracy"))) == told
+    entries = [
+        make_entry(row, 0, value, freshness=Freshness.STALE if row == label else Freshness.FRESH)
+        for row, value in values.items()
+    ]
+    assert ("stale" in answer(tabulate(entries, "accuracy"), ASKED)) == told
 
 
 def test_more_seeds_than_can_be_flipped_exactly_are_sampled_and_said(make_entry: Any) -> None:

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from kdbench.results import costs_csv, costs_report
-from kdbench.results.costs import ratio, shown, tabulate_costs
+from kdbench.results import Asked
+from kdbench.results.pages import costs_page, costs_sheet
+from kdbench.results.render import csv_text, page_text
+from kdbench.results.tables.costs import tabulate_costs
+from kdbench.results.words.costs import ratio, shown
 
 
 def entries_of(make: Any) -> list[Any]:
@@ -33,8 +36,8 @@ def test_a_row_is_the_median_over_its_runs_and_is_compared_with_the_teacher(make
     assert rows["at"].costs == rows["at"].ratios == {}
 
 
-def test_the_report_shows_what_is_there_and_a_dash_for_what_is_not(make_entry: Any) -> None:
-    text = costs_report(entries_of(make_entry), version="1.2.3")
+def test_the_report_shows_what_is_there_and_a_dash_for_what_is_not(make_entry: Any, asked: Asked) -> None:
+    text = page_text(costs_page(entries_of(make_entry), asked=asked, version="1.2.3"))
     networks, pairs = text.split("\n## uci_har, big:small\n\n")
     assert networks.startswith("# kdbench: costs\n\n## Networks alone on uci_har\n\n| network ")
     lines = [[cell.strip() for cell in line[1:-1].split(" | ")] for line in pairs.splitlines() if line.startswith("|")]
@@ -45,7 +48,7 @@ def test_the_report_shows_what_is_there_and_a_dash_for_what_is_not(make_entry: A
     assert text.endswith("kdbench 1.2.3.\n")
 
 
-def test_each_pair_has_a_table_and_a_teacher_of_its_own(make_entry: Any) -> None:
+def test_each_pair_has_a_table_and_a_teacher_of_its_own(make_entry: Any, asked: Asked) -> None:
     costs = {"parameters": 100.0}
     other = [
         make_entry("teacher", 0, 0.9, pair="tiny:small", record={"costs": costs}),
@@ -53,18 +56,19 @@ def test_each_pair_has_a_table_and_a_teacher_of_its_own(make_entry: Any) -> None
     ]
     rows = tabulate_costs([*entries_of(make_entry), *other])
     assert [row.ratios["parameters"] for row in rows if row.label == "kd"] == [3, 1]
-    assert costs_report([*entries_of(make_entry), *other], version="1").count("\n## uci_har, ") == 2
+    page = costs_page([*entries_of(make_entry), *other], asked=asked, version="1")
+    assert page_text(page).count("\n## uci_har, ") == 2
 
 
 def test_csv_has_a_line_per_row_in_full_precision(make_entry: Any) -> None:
     entries = [make_entry("kd", 0, 0.5, record={"costs": {"latency_ms": 0.1 + 0.2}})]
-    (line,) = csv.DictReader(io.StringIO(costs_csv(entries)))
+    (line,) = csv.DictReader(io.StringIO(csv_text(costs_sheet(entries))))
     assert line["latency_ms"] == "0.30000000000000004"
     assert (line["dataset"], line["pair"], line["row"], line["role"]) == ("uci_har", "big:small", "kd", "method")
     assert line["parameters"] == line["parameters_ratio"] == ""
     assert (line["network"], line["macro_f1"], line["accuracy"]) == ("small", "0.5", "0.5")
     begun = [*entries, make_entry("kd", 1, None)]
-    (line,) = csv.DictReader(io.StringIO(costs_csv(begun, ["accuracy"])))
+    (line,) = csv.DictReader(io.StringIO(csv_text(costs_sheet(begun, ["accuracy"]))))
     assert (line["accuracy"], line["state"], "macro_f1" in line) == ("", "1 of 2 seeds", False)
 
 
@@ -73,7 +77,7 @@ def test_csv_says_which_networks_alone_are_on_the_front(make_entry: Any) -> None
         make_entry(row, 0, value, record={"costs": {"multiply_adds": work}})
         for row, value, work in (("teacher", 0.4, 20.0), ("student alone", 0.5, 10.0), ("kd", 0.9, 10.0))
     ]
-    lines = csv.DictReader(io.StringIO(costs_csv(entries)))
+    lines = csv.DictReader(io.StringIO(csv_text(costs_sheet(entries))))
     assert [(line["row"], line["front"]) for line in lines] == [
         ("teacher", "False"),
         ("student alone", "True"),
@@ -81,10 +85,9 @@ def test_csv_says_which_networks_alone_are_on_the_front(make_entry: Any) -> None
     ]
 
 
-def test_a_row_that_cannot_be_says_so_and_the_page_says_why(make_entry: Any) -> None:
-    text = costs_report(
-        [*entries_of(make_entry), make_entry("nst", 0, None, status="n/a", reason="no time")], version="1"
-    )
+def test_a_row_that_cannot_be_says_so_and_the_page_says_why(make_entry: Any, asked: Asked) -> None:
+    entries = [*entries_of(make_entry), make_entry("nst", 0, None, status="n/a", reason="no time")]
+    text = page_text(costs_page(entries, asked=asked, version="1"))
     (line,) = (line for line in text.splitlines() if line.startswith("| nst"))
     assert [cell.strip() for cell in line.split("|")[2:4]] == ["n/a", "–"]
     assert "n/a, nst: no time. kdbench 1.\n" in text

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kdbench.results import tabulate
 from kdbench.results.figures import cost_figure, gain_figure
+from kdbench.results.tables.scores import tabulate
 
 STUDENT = "student alone"
 
@@ -147,6 +147,13 @@ def test_pyplot_and_its_settings_are_left_alone(entries: list[Any], tmp_path: Pa
 def test_an_unknown_format_is_refused(entries: list[Any], tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=r"one of \.pdf, \.png, \.svg is wanted"):
         gain_figure(tabulate(entries, "accuracy"), tmp_path / name)
+
+
+def test_a_folder_that_is_not_there_is_named_with_the_figure(entries: list[Any], tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "gain.png"
+    with pytest.raises(FileNotFoundError) as raised:
+        gain_figure(tabulate(entries, "accuracy"), path)
+    assert raised.value.filename == str(path)
 
 
 def test_a_table_without_methods_is_refused(make_entry: Any, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from kdbench.results import score
-from kdbench.results.metrics import SCALARS, title
+from kdbench.results.metrics import SCALARS, score, title
 
 K = 5
 

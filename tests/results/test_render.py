@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from kdbench.results import caption, csv_tidy, csv_wide, markdown, report, tabulate
+from kdbench.results import Asked, Freshness
+from kdbench.results.pages import runs_sheet, score_sheet, scores_page, wide_sheet
+from kdbench.results.render import csv_text, markdown_text, page_text
+from kdbench.results.tables.model import Table
+from kdbench.results.tables.scores import tabulate
+from kdbench.results.words.captions import caption
 
 STUDENT = "student alone"
 Values = dict[str, list[float | None]]
@@ -27,8 +32,27 @@ def read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def captioned(entries: list[Any], metric: str = "accuracy") -> str:
-    return caption(entries, tabulate(entries, metric), "1.2.3")
+ASKED = Asked("subject-v1", "har")
+
+
+def captioned(entries: list[Any], metric: str = "accuracy", asked: Asked = ASKED) -> str:
+    return caption(entries, tabulate(entries, metric), asked, "1.2.3")
+
+
+def markdown(table: Table, caption: str) -> str:
+    return markdown_text(score_sheet(table, caption))
+
+
+def csv_tidy(entries: list[Any], metrics: list[str]) -> str:
+    return csv_text(runs_sheet(entries, metrics))
+
+
+def csv_wide(tables: list[Table]) -> str:
+    return csv_text(wide_sheet(tables))
+
+
+def report(entries: list[Any], *metrics: list[str], warning: str = "", version: str) -> str:
+    return page_text(scores_page(entries, *metrics, asked=replace(ASKED, warning=warning), version=version))
 
 
 def test_a_table_reads_well_raw(make_entry: Any) -> None:
@@ -60,7 +84,7 @@ def test_a_cell_says_n_a_and_the_caption_why_and_where(make_entry: Any) -> None:
 
 def test_every_line_of_a_table_is_equally_long(make_entry: Any) -> None:
     values: Values = {STUDENT: [0.5, 0.6], "kd": [0.91, 0.922], "a method with a long name": [0.4, None]}
-    lines = markdown(tabulate(entries_of(make_entry, values, stale=True), "accuracy"), "").splitlines()
+    lines = markdown(tabulate(entries_of(make_entry, values, freshness=Freshness.STALE), "accuracy"), "").splitlines()
     assert len({len(line) for line in lines if line}) == 1
 
 
@@ -70,7 +94,7 @@ def test_one_seed_shows_no_spread(make_entry: Any) -> None:
 
 
 def test_stale_and_worse_scores_are_marked(make_entry: Any) -> None:
-    entries = [make_entry(STUDENT, 0, 0.5), make_entry("kd", 0, 0.4, stale=True)]
+    entries = [make_entry(STUDENT, 0, 0.5), make_entry("kd", 0, 0.4, freshness=Freshness.STALE)]
     assert cells(markdown(tabulate(entries, "accuracy"), ""))[-1][2:] == ["**40.0** ↓†", "-10.0"]
 
 
@@ -172,8 +196,8 @@ def test_a_caption_states_the_conditions(make_entry: Any) -> None:
 
 
 def test_a_caption_states_the_recipes_note(make_entry: Any) -> None:
-    cell = {"protocol": "subject-v1", "recipe": {"name": "quick", "note": "not for publication"}}
-    text = captioned([make_entry("kd", 0, 0.5, record={"cell": cell, "side": "validation"})])
+    asked = Asked("subject-v1", "quick", "not for publication")
+    text = captioned([make_entry("kd", 0, 0.5, record={"side": "validation"})], asked=asked)
     assert "validation split; protocol subject-v1; recipe quick (not for publication); seed 0, so no spread;" in text
 
 
@@ -222,8 +246,31 @@ def test_a_caption_without_runs_says_so(make_entry: Any) -> None:
 def test_the_legend_explains_the_marks_that_are_used(
     make_entry: Any, values: Values, stale: bool, used: set[str]
 ) -> None:
-    text = captioned(entries_of(make_entry, values, stale=stale))
+    freshness = Freshness.STALE if stale else Freshness.FRESH
+    text = captioned(entries_of(make_entry, values, freshness=freshness))
     assert {mark for mark in ("bold", "underlined", "↓", "†") if mark in text} == used
+
+
+def test_a_caption_says_of_how_many_runs_nobody_knows_whether_they_are_stale(make_entry: Any) -> None:
+    known = [make_entry(STUDENT, seed, 0.5) for seed in (0, 1)]
+    unknown = [make_entry("kd", seed, 0.6, freshness=Freshness.UNKNOWN) for seed in (0, 1)]
+    half = make_entry("at", 0, 0.6, freshness=Freshness.UNKNOWN)
+    said = "from an older kdbench: whether the source changed since is unknown."
+    assert "older" not in captioned([*known, half])  # no number of it is shown
+    assert f". 2 runs come {said}" in captioned([*known, *unknown, half])
+    assert captioned([*known, unknown[0], replace(unknown[1], freshness=Freshness.FRESH)]).count(f"1 run comes {said}")
+    again = [replace(entry, place=replace(entry.place, row="twin")) for entry in unknown]
+    assert captioned([*known, *unknown, *again]).count(f"2 runs come {said}") == 1
+    assert "†" not in report([*known, *unknown], version="1")
+    assert report([*known, *unknown], version="1").count(f"2 runs come {said}") == 2  # once a table
+
+
+def test_csv_says_where_nobody_knows_whether_a_run_is_stale(make_entry: Any) -> None:
+    ages = {"a": Freshness.FRESH, "b": Freshness.STALE, "c": Freshness.UNKNOWN}
+    entries = [make_entry(row, 0, 0.5, freshness=freshness) for row, freshness in ages.items()]
+    wanted = ["False", "True", "unknown"]
+    assert [line["stale"] for line in read(csv_tidy(entries, ["accuracy"]))] == wanted
+    assert [line["uci_har big:small stale"] for line in read(csv_wide([tabulate(entries, "accuracy")]))] == wanted
 
 
 def test_notes_of_rows_are_listed_once(make_entry: Any) -> None:

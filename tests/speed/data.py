@@ -14,15 +14,16 @@ import tempfile
 
 MEASURED = """
 import resource, sys, time
-from kdbench.cells import load_data
+from kdbench.catalog.build import load_data
+from kdbench.catalog.find import DATASETS
 from kdbench.errors import DataUnavailable
 from kdbench.session import runtime
-from kdbench.spec import Spec
+from kdbench.spec.words import Spec
 
 where = runtime(data_dir=sys.argv[1], device="cpu")
 begun = time.perf_counter()
 try:
-    windows = len(load_data(Spec(sys.argv[2]), where).windows.y) if len(sys.argv) > 2 else 0
+    windows = len(load_data(DATASETS.close(Spec(sys.argv[2])), where).windows.y) if len(sys.argv) > 2 else 0
 except DataUnavailable:
     sys.exit(3)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

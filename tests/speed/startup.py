@@ -1,6 +1,7 @@
 """How long the command line takes to answer. Run as a script: ``python tests/speed/startup.py``.
 
-Prints medians over several whole processes, beside the cost of importing torch in the same run.
+Prints medians over several whole processes, beside the cost of importing torch in the same run. The stores that
+`status` and `table` read are made from one real run, whose records are copied to every cell of a larger plan.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 MATRIX = """
@@ -21,6 +23,41 @@ seeds = 1250
 recipe = "quick"
 """
 KDBENCH = [sys.executable, "-c", "from kdbench.cli import main; main()"]
+
+
+def store_of(seeds: int, folder: str, environment: dict[str, str]) -> Path:
+    """A store with a record for every cell of a matrix with so many seeds, eight a seed."""
+    from kdbench.commands.planning import fresh_plan
+    from kdbench.session import runtime
+    from kdbench.spec.matrix import Matrix
+    from kdbench.store.memory import remember
+    from kdbench.store.records import Store
+
+    matrix = Matrix.from_toml(MATRIX, "large", "large")
+    where = runtime(store=Path(folder, "one"), cache=folder, device="cpu")
+    small = Path(folder, "small.toml")
+    small.write_text(MATRIX.replace("1250", "1"))
+    subprocess.run([*KDBENCH, "run", "-c", str(small), "--store", str(where.store), "--no-track"], env=environment,
+                   check=True, capture_output=True)  # fmt: skip
+    records = list(
+        map(Store(where.store).record, sorted(path.parent.name for path in where.store.glob("*/record.json")))
+    )
+    by_method = {record.cell["method"]["name"]: record for record in records if record is not None}
+    large = Store(Path(folder, f"runs{seeds}"))
+    plan = fresh_plan(replace(matrix, seeds=tuple(range(seeds))), where, chosen=True)
+    for digest, cell in plan.cells.items():
+        record = by_method[cell.method.name]
+        large.folder(digest).mkdir(parents=True)
+        content = replace(record, digest=digest, cell=cell.plain).to_json()
+        (large.folder(digest) / "record.json").write_text(content)
+    remember(large, plan)
+    return large.root
+
+
+def imports(command: list[str]) -> set[str]:
+    """Top-level names of what a command imports."""
+    lines = subprocess.run([sys.executable, "-X", "importtime", *command[1:]], capture_output=True, text=True).stderr
+    return {line.rpartition("|")[2].strip().split(".")[0] for line in lines.splitlines()}
 
 
 def median_seconds(command: list[str], environment: dict[str, str], runs: int) -> float:
@@ -44,6 +81,13 @@ def main() -> None:
         print(f"kdbench --help          {median_seconds([*KDBENCH, '--help'], environment, 9):6.2f} s")
         seconds = median_seconds(plan, environment, 5)
         print(f"kdbench plan            {seconds:6.2f} s, {seconds - torch:.2f} s beyond importing torch ({first})")
+        for seeds in (125, 2500):
+            root = store_of(seeds, folder, environment)
+            for command in ("status", "table"):
+                asked = [*KDBENCH, command, "--store", str(root)]
+                seconds = median_seconds(asked, environment, 3)
+                heavy = sorted({"torch", "numpy", "pandas"} & imports(asked))
+                print(f"kdbench {command:15} {seconds:6.2f} s, {8 * seeds} records, imports of {heavy or 'neither'}")
 
 
 if __name__ == "__main__":

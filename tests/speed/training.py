@@ -28,16 +28,19 @@ from kdbench import runtime
 from kdbench.architectures import Backbone, probe
 from kdbench.architectures.mlp import MLP
 from kdbench.architectures.resnet_lstman import ResNetLSTMaN
-from kdbench.cells import load_data
+from kdbench.catalog.build import load_data
+from kdbench.catalog.find import DATASETS
 from kdbench.data import Normalisation, split
 from kdbench.methods import Method, Setup
 from kdbench.methods._modules import StageEnsemble
 from kdbench.methods.hmkd import HMKD
 from kdbench.methods.kd import KD
 from kdbench.methods.supervised import Supervised
-from kdbench.spec import Recipe, Spec
-from kdbench.teachers import FrozenTeacher
-from kdbench.train import Learner, Training
+from kdbench.roles import Role
+from kdbench.spec.recipe import Recipe
+from kdbench.spec.words import Spec
+from kdbench.training.loop import Learner, Training
+from kdbench.training.teachers import FrozenTeacher
 
 BATCH, EPOCHS, STEPS = 128, 7, 12
 
@@ -47,11 +50,11 @@ def networks() -> tuple[Backbone, Backbone]:
     return MLP(9, 128, 6), ResNetLSTMaN(9, 128, 6)
 
 
-def method(cls: Callable[..., Method], y: Tensor, role: str) -> Method:
+def method(cls: Callable[..., Method], y: Tensor, role: Role) -> Method:
     student, teacher = networks()
     shapes = probe(student, 9, 128), probe(teacher, 9, 128)
-    taught = None if role == "absent" else shapes[1]
-    return cls(Setup(classes=6, labels=y, student=shapes[0], role=role, teacher=taught))  # type: ignore[arg-type]
+    taught = shapes[1] if role.present else None
+    return cls(Setup(classes=6, labels=y, student=shapes[0], role=role, teacher=taught))
 
 
 def training(chosen: Method, teacher: Learner | FrozenTeacher | None, epochs: int) -> Training:
@@ -112,7 +115,7 @@ def bare_hmkd_step(y: Tensor) -> Callable[[Tensor, Tensor], None]:
 
 def main() -> None:
     torch.set_num_threads(1)
-    data = load_data(Spec("uci_har"), runtime(data_dir=os.environ.get("KDBENCH_DATA")), download=True)
+    data = load_data(DATASETS.close(Spec("uci_har")), runtime(data_dir=os.environ.get("KDBENCH_DATA")), download=True)
     rows = split("subject-v1", data.windows, dataset="uci_har", seed=0).train
     x = torch.from_numpy(Normalisation.fit(data.windows.x[rows]).apply(data.windows.x[rows]))
     y = torch.from_numpy(data.windows.y[rows])
@@ -122,8 +125,8 @@ def main() -> None:
         begun = time.process_time()
         frozen.rows("logits", torch.arange(1))
         once = time.process_time() - begun
-        distil = training(method(KD, y, "frozen"), frozen, EPOCHS)
-        alone = training(method(Supervised, y, "absent"), None, EPOCHS)
+        distil = training(method(KD, y, Role.FROZEN), frozen, EPOCHS)
+        alone = training(method(Supervised, y, Role.ABSENT), None, EPOCHS)
         turns: dict[str, list[float]] = {"kd": [], "alone": []}
         for name, run in (("kd", distil), ("alone", alone)) * EPOCHS:
             turns[name].append(one_epoch(run, x, y))
@@ -135,7 +138,7 @@ def main() -> None:
 
     step = bare_hmkd_step(y)
     order = torch.randperm(len(x))[: BATCH * STEPS].split(BATCH)
-    mutual = training(method(HMKD, y, "peer"), Learner(networks()[1], "resnet_lstman"), 100_000)
+    mutual = training(method(HMKD, y, Role.PEER), Learner(networks()[1], "resnet_lstman"), 100_000)
     ours, bare = [], []
     warnings.filterwarnings("ignore", message="the (student|teacher)'s merged features")  # they have hardly begun
     for index in order:  # a training set of one batch makes an epoch of one step

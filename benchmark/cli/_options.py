@@ -1,0 +1,123 @@
+"""Options that commands share, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdbench.errors import nearest
+from kdbench.machine import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from kdbench.machine import Runtime
+    from kdbench.session import Session
+
+
+def named(what: str, known: Callable[[], list[str]]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A check of an option that names something of which each is one file: what there is, is looked up on use."""
+
+    def check(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        if value is not None and value not in known():
+            raise click.BadParameter(nearest(what, str(value), known()))
+        return value
+
+    return check
+
+
+def executor_names() -> list[str]:
+    """What ``--executor`` takes."""
+    from kdbench.executors import executors
+
+    return executors()
+
+
+def format_names() -> list[str]:
+    """What ``table --format`` takes."""
+    from kdbench.results.render import page_formats
+
+    return [*page_formats(), "csv", "csv-wide"]
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+selected = _options(
+    click.option(
+        "-c", "--config", metavar="MATRIX", help="A shipped matrix by name (`kdbench list matrices`) or a TOML file."
+    ),
+    click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Dataset; repeat for several."),
+    click.option(
+        "-p",
+        "--pair",
+        "pairs",
+        multiple=True,
+        metavar="TEACHER:STUDENT",
+        help="Networks, or a list of pairs by name (`kdbench list pairs`); repeat for several.",
+    ),
+    click.option("-m", "--method", "methods", multiple=True, metavar="NAME", help="Method; repeat for several."),
+    click.option("--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 0,3."),
+    click.option("--recipe", metavar="NAME", help="How networks are trained (`kdbench list recipes`)."),
+    click.option("--protocol", metavar="NAME", help="How people are divided (`kdbench list protocols`)."),
+    click.option(
+        "-S",
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="METHOD.KEY=VALUE",
+        help="Set a method's or recipe's key.",
+    ),
+)
+
+in_store = click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="KDBENCH_STORE",
+    default=DEFAULT_STORE,
+    show_default=True,
+    show_envvar=True,
+    help="Folder of results.",
+)
+with_data = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="KDBENCH_DATA",
+    show_envvar=True,
+    help="Folder with original dataset archives; without it they are downloaded.",
+)
+on_device = click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."
+)
+
+
+def write(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    from kdbench.files import write_whole
+
+    write_whole(output, text if text.endswith("\n") else text + "\n")
+    click.echo(f"wrote {output}")
+
+
+def runtime(**where: Any) -> Runtime:
+    """Where to run or read; what only reads needs no device."""
+    from kdbench.session import runtime as made
+
+    return made(**{"device": "cpu", **where})
+
+
+def session(chosen: dict[str, Any], *, last: bool = False) -> Session:
+    from kdbench.session import Session
+    from kdbench.spec.selection import Selection
+
+    where = runtime(**{key: chosen.pop(key) for key in ("store", "data_dir", "device") if key in chosen})
+    return Session(Selection(**chosen), where, say=lambda line: click.echo(line, err=True), last=last)

@@ -1,0 +1,1 @@
+"""What networks cost: counted, timed, and guessed at for a time left."""

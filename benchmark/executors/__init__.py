@@ -1,0 +1,30 @@
+"""Where cells run; one public file is one executor, and its name is what ``--executor`` takes.
+
+Such a file has a function ``make(runtime, jobs) -> Executor``.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+from kdbench.errors import KdbenchError, nearest
+from kdbench.machine import Runtime
+from kdbench.schedule.executor import Executor
+
+
+def executors() -> list[str]:
+    """Names of all executors."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def executor(name: str, runtime: Runtime, jobs: int) -> Executor:
+    """An executor by its name.
+
+    Raises:
+        KdbenchError: if there is none, or it cannot work here.
+    """
+    if name not in executors():
+        raise KdbenchError(nearest("executors", name, executors()))
+    made: Executor = import_module(f"{__name__}.{name}").make(runtime, jobs)
+    return made

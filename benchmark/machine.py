@@ -1,0 +1,28 @@
+"""Where and how cells run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_STORE = Path("runs")
+"""Where results go unless the user says otherwise; the command line and Python agree on it."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how cells run; none of it changes their numbers on one machine and device.
+
+    Args:
+        store: folder of the run store.
+        cache: folder of parsed data and teachers' outputs.
+        data_dir: folder of original archives, or None.
+        device: torch's name of the device.
+        checkpoint_seconds: least time between two checkpoints of a cell.
+    """
+
+    store: Path
+    cache: Path
+    data_dir: Path | None = None
+    device: str = "cpu"
+    checkpoint_seconds: float = 10.0

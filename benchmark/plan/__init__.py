@@ -1,0 +1,1 @@
+"""From a matrix to cells and to the places of its table."""

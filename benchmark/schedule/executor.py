@@ -1,0 +1,28 @@
+"""What an executor is to the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from kdbench.results.record import Record
+from kdbench.schedule.jobs import Job
+
+
+class WorkerDied(Exception):
+    """A worker process ended in the middle of a cell, killed perhaps for want of memory."""
+
+
+class Executor(Protocol):
+    """Runs jobs; at most ``slots`` are submitted at a time."""
+
+    slots: int
+
+    def submit(self, job: Job) -> None:
+        """Begin a job, or queue it."""
+
+    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
+        """Wait for a submitted job to end, calling ``tick`` now and then."""
+
+    def close(self) -> None:
+        """Stop at once whatever runs."""

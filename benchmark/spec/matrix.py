@@ -1,0 +1,181 @@
+"""A matrix: what is to be run, as people write it in TOML."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from kdbench.errors import KdbenchError, nearest
+from kdbench.spec.pairs import parse_pairs
+from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
+from kdbench.spec.seeds import parse_seeds
+from kdbench.spec.words import Spec, Value, text_of, texts_of
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """A method as a matrix lists it; several rows may be one method with other settings.
+
+    Args:
+        method: name and settings; ``role`` and ``preset`` may stand among them.
+        label: what the table calls the row; by default the method as written.
+    """
+
+    method: Spec
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.label or str(self.method)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Datasets x teacher-student pairs x methods x seeds, under one protocol and one recipe.
+
+    The teacher and the student alone are always part of it: every gain is measured from the student alone.
+
+    Args:
+        name: what the table is called.
+        datasets: datasets with settings.
+        pairs: (teacher, student) networks with settings; in a file, lists of pairs may stand among them by name.
+        methods: the rows.
+        seeds: one run of everything for each.
+        protocol: how people are divided.
+        recipe: how networks are trained.
+        fallback: dataset to run on, loudly, where a dataset of the matrix cannot be had and the user named none.
+        description: what it is for, one line.
+    """
+
+    name: str
+    datasets: tuple[Spec, ...]
+    pairs: tuple[tuple[Spec, Spec], ...]
+    methods: tuple[MethodRow, ...]
+    seeds: tuple[int, ...]
+    protocol: str = "subject-v1"
+    recipe: Recipe = RECIPES["har"]
+    fallback: Spec | None = None
+    description: str = ""
+
+    @classmethod
+    def load(cls, source: str) -> Matrix:
+        """Read a matrix by the name of a shipped one or by the path of a TOML file.
+
+        Raises:
+            KdbenchError: if there is none, or it is not a valid matrix.
+        """
+        if source in shipped_matrices():
+            text = files("kdbench").joinpath("matrices", f"{source}.toml").read_text(encoding="utf-8")
+            return cls.from_toml(text, source, source)
+        path = Path(source)
+        if not path.is_file():
+            raise KdbenchError(nearest("shipped matrices, nor such a file", source, shipped_matrices()))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise KdbenchError(f"cannot read {path}: {error}") from None
+        return cls.from_toml(text, path.stem, str(path))
+
+    @classmethod
+    def from_toml(cls, text: str, name: str, where: str) -> Matrix:
+        """Read a matrix from TOML text; ``name`` is used where the text gives none, ``where`` in error messages."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise KdbenchError(f"{where}: not valid TOML: {error}") from None
+        try:
+            return cls.from_plain({"name": name, **table})
+        except KdbenchError as error:
+            raise KdbenchError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_plain(cls, table: Mapping[str, Any]) -> Matrix:
+        """Read a matrix from plain data, the form of a TOML file or of `plain`.
+
+        Raises:
+            KdbenchError: if a key is unknown or missing, or a value has the wrong form.
+        """
+        if not isinstance(table, Mapping):
+            raise KdbenchError(f"a matrix is {table!r}, wanted a table")
+        known = ["name", "description", "datasets", "pairs", "methods", "method"]
+        known += ["seeds", "protocol", "recipe", "fallback"]
+        for key in table:
+            if key not in known:
+                raise KdbenchError(nearest("keys of a matrix", key, known))
+        for key in ("datasets", "pairs"):
+            if not table.get(key):
+                raise KdbenchError(f"{key!r} is missing or empty")
+        rows = [MethodRow(Spec.parse(text)) for text in texts_of(table, "methods")]
+        given = table.get("method", [])
+        if not isinstance(given, list):
+            raise KdbenchError(f"'method' is {given!r}, wanted tables, each under [[method]]")
+        rows += map(_method_row, given)
+        fallback = table.get("fallback")
+        return cls(
+            name=_name(text_of(table, "name")),
+            datasets=tuple(Spec.parse(text) for text in texts_of(table, "datasets")),
+            pairs=parse_pairs([pairs] if isinstance(pairs := table["pairs"], str) else texts_of(table, "pairs")),
+            methods=tuple(rows),
+            seeds=parse_seeds(table.get("seeds", 1)),
+            protocol=text_of(table, "protocol", "subject-v1"),
+            recipe=parse_recipe(table.get("recipe", "har")),
+            fallback=None if fallback is None else Spec.parse(text_of(table, "fallback")),
+            description=text_of(table, "description", ""),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """The matrix as `from_plain` reads it."""
+        table: dict[str, Any] = {
+            "name": self.name,
+            "description": self.description,
+            "datasets": [str(dataset) for dataset in self.datasets],
+            "pairs": [f"{teacher}:{student}" for teacher, student in self.pairs],
+            "seeds": list(self.seeds),
+            "protocol": self.protocol,
+            "recipe": asdict(self.recipe),
+            "method": [
+                {"name": row.method.name, "label": row.label, "settings": dict(row.method.settings)}
+                for row in self.methods
+            ],
+        }
+        if self.fallback:
+            table["fallback"] = str(self.fallback)
+        return table
+
+
+def shipped_matrices() -> list[str]:
+    """Names of the matrices that come with kdbench."""
+    folder = files("kdbench").joinpath("matrices")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def _method_row(row: object) -> MethodRow:
+    if not isinstance(row, Mapping) or "name" not in row:
+        raise KdbenchError("a [[method]] needs a name")
+    known = ["name", "label", "role", "preset", "settings"]
+    for key in row:
+        if key not in known:
+            raise KdbenchError(nearest("keys of a [[method]]", key, known))
+    spec = Spec.parse(text_of(row, "name"))
+    settings = row.get("settings", {})
+    if not isinstance(settings, Mapping):
+        raise KdbenchError(f"settings of method {spec.name!r} are not a table")
+    reserved = {key: text_of(row, key) for key in ("role", "preset") if key in row}
+    for key, value in settings.items():
+        if not isinstance(value, Value):
+            raise KdbenchError(f"method {spec.name!r}: {key}={value!r}, wanted a text, a number or a boolean")
+    return MethodRow(Spec(spec.name, {**spec.settings, **reserved, **settings}), text_of(row, "label", ""))
+
+
+def _name(text: str) -> str:
+    """A matrix's name, which becomes part of file names and queries."""
+    if not re.fullmatch(r"\w[\w .()=+-]{0,79}", text):
+        raise KdbenchError(
+            f"name {text!r} is not 1 to 80 letters, digits, spaces or . ( ) = + - _; set 'name' in the file"
+        )
+    return text

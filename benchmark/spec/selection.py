@@ -1,0 +1,71 @@
+"""What a user selects on the command line, or from Python, as a matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kdbench.errors import KdbenchError, nearest
+from kdbench.spec.matrix import Matrix, MethodRow
+from kdbench.spec.pairs import parse_pairs
+from kdbench.spec.recipe import parse_recipe
+from kdbench.spec.seeds import parse_seeds
+from kdbench.spec.words import Spec, Value, parse_value
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user asked for, as the command line has it; empty means as the matrix has it."""
+
+    config: str | None = None
+    datasets: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    seeds: str | None = None
+    recipe: str | None = None
+    protocol: str | None = None
+    settings: tuple[str, ...] = ()
+
+    def matrix(self, base: Matrix | None = None) -> Matrix:
+        """The matrix that was selected.
+
+        Args:
+            base: what the rest is taken from where no matrix was selected; ``quick`` by default.
+
+        Raises:
+            KdbenchError: if something selected has a wrong form.
+        """
+        matrix = base if base is not None and self.config is None else Matrix.load(self.config or "quick")
+        if self.datasets:
+            matrix = replace(matrix, datasets=tuple(map(Spec.parse, self.datasets)), fallback=None)
+        if self.pairs:
+            matrix = replace(matrix, pairs=parse_pairs(self.pairs))
+        if self.methods:
+            matrix = replace(matrix, methods=tuple(MethodRow(Spec.parse(text)) for text in self.methods))
+        if self.seeds is not None:
+            matrix = replace(matrix, seeds=parse_seeds(self.seeds))
+        if self.recipe is not None:
+            matrix = replace(matrix, recipe=parse_recipe(self.recipe))
+        if self.protocol is not None:
+            matrix = replace(matrix, protocol=self.protocol)
+        return _with_settings(matrix, self.settings)
+
+
+def _with_settings(matrix: Matrix, settings: tuple[str, ...]) -> Matrix:
+    changes: dict[str, dict[str, Value]] = {}
+    for text in settings:
+        target, equals, value = text.partition("=")
+        name, dot, key = target.strip().partition(".")
+        if not (equals and dot and name and key and value.strip()):
+            raise KdbenchError(f"-S {text!r} is not of the form method.key=value or recipe.key=value")
+        changes.setdefault(name, {})[key] = parse_value(value.strip())
+    names = [row.method.name for row in matrix.methods]
+    for name in changes:
+        if name not in ("recipe", *names):
+            raise KdbenchError(nearest("the methods selected, nor 'recipe'", name, names))
+
+    def changed(row: MethodRow) -> MethodRow:
+        change = changes.get(row.method.name, {})
+        return replace(row, method=Spec(row.method.name, {**row.method.settings, **change}))
+
+    recipe = matrix.recipe.changed(changes.get("recipe", {}))
+    return replace(matrix, methods=tuple(map(changed, matrix.methods)), recipe=recipe)

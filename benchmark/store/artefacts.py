@@ -1,0 +1,55 @@
+"""What the store keeps as torch writes it: weights of finished cells, checkpoints of running ones."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+
+from kdbench.errors import KdbenchError
+from kdbench.files import write_whole
+from kdbench.store.records import Store
+from kdbench.text import first_line
+
+
+def write_weights(store: Store, digest: str, weights: dict[str, torch.Tensor]) -> None:
+    """Keep the weights of a cell's deployed model; before its record, which says that all is there."""
+    store.folder(digest).mkdir(parents=True, exist_ok=True)
+    write_whole(store.folder(digest) / "student.pt", _saved(weights))
+
+
+def read_weights(store: Store, digest: str, device: torch.device) -> dict[str, torch.Tensor]:
+    """Weights of a finished cell's deployed model.
+
+    Raises:
+        KdbenchError: if they are missing or unreadable.
+    """
+    path = store.folder(digest) / "student.pt"
+    try:
+        loaded: dict[str, torch.Tensor] = torch.load(path, map_location=device, weights_only=True)
+        return loaded
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise KdbenchError(f"{path}: {first_line(error)}; remove the folder to train it again") from None
+
+
+def write_checkpoint(store: Store, digest: str, state: dict[str, Any]) -> None:
+    """Keep what the next epoch needs."""
+    store.folder(digest).mkdir(parents=True, exist_ok=True)
+    write_whole(store.folder(digest) / "checkpoint.pt", _saved(state))
+
+
+def read_checkpoint(store: Store, digest: str, device: torch.device) -> dict[str, Any] | None:
+    """What a killed run left, or None. A file that cannot be read is no checkpoint: the cell starts again."""
+    path = store.folder(digest) / "checkpoint.pt"
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return state
+    except Exception:
+        return None
+
+
+def _saved(state: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()

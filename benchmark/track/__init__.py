@@ -1,0 +1,1 @@
+"""Records mirrored into MLflow."""

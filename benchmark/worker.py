@@ -1,0 +1,229 @@
+"""Running one job: from windows on disk to a record in the store. All that happens in a worker process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdbench.catalog.build import load_data
+from kdbench.catalog.find import METHODS, NETWORKS
+from kdbench.costs.counting import parameters
+from kdbench.costs.timing import costs
+from kdbench.data import protocol
+from kdbench.errors import KdbenchError
+from kdbench.machine import Runtime
+from kdbench.provenance.environment import commit, device_name, peak_memory, versions
+from kdbench.provenance.sources import sources
+from kdbench.results.record import SCHEMA, Record
+from kdbench.schedule.jobs import Job
+from kdbench.spec.cell import Cell, Part
+from kdbench.store.artefacts import read_checkpoint, read_weights, write_checkpoint, write_weights
+from kdbench.store.records import Store
+from kdbench.text import first_line
+from kdbench.training.determinism import reproducible
+from kdbench.training.loop import Diverged, Training
+from kdbench.training.work import Given, Result, Taught, Work
+
+TIMED = 0.1
+"""Seconds for which a network's latency, and its throughput, are timed for the record."""
+
+_worker_data = lru_cache(maxsize=2)(load_data)  # a worker's cells often share a dataset
+_costs: dict[tuple[Part, int, int, int], dict[str, float]] = {}
+
+
+def run_job(job: Job, runtime: Runtime, on_epoch: Callable[[], None] = lambda: None) -> Record:
+    """Run a cell from its checkpoint, or from the start, and keep its result.
+
+    What goes wrong in training, such as a loss that is not finite, makes a failed record. A fault of the machine's
+    files, or data that are not those of the plan, are raised and leave the cell unfinished.
+
+    Args:
+        job: what to run; the cell of its teacher must be done.
+        runtime: where.
+        on_epoch: called after each epoch.
+    """
+    cell, store = job.cell, Store(runtime.store)
+    with reproducible(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        device = torch.device(runtime.device)
+        attempt = _Attempt(Work(cell, _given(job, store, runtime, device)), store, runtime)
+        reason = attempt.run(on_epoch)
+    record = _record(cell, attempt, reason, sorted({str(w.message) for w in caught}), device)
+    if attempt.result is not None:
+        write_weights(store, cell.digest, attempt.result.weights)
+    predictions = None if attempt.result is None else attempt.result.predictions
+    store.finish(record, curve=_csv(attempt.curve), predictions=predictions)
+    return record
+
+
+def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Given:
+    """What the cell starts from.
+
+    Raises:
+        KdbenchError: if the data are not those of the plan, or the teacher's files cannot be read.
+    """
+    cell = job.cell
+    data = _worker_data(job.dataset, runtime)
+    if data.digest != cell.data:
+        raise KdbenchError(f"{cell.dataset_name} changed since the plan was made; plan again")
+    taught = None
+    if cell.teacher_cell is not None:
+        logits = store.predictions(cell.teacher_cell)["logits"]
+        served = _teacher_folder(cell, cell.teacher_cell, store, runtime, device)
+        taught = Taught(read_weights(store, cell.teacher_cell, device), logits, served)
+    return Given(
+        data=data,
+        protocol=protocol(cell.protocol),
+        method=METHODS.get(cell.method.name),
+        student=NETWORKS.get(cell.student.name),
+        teacher=None if cell.teacher is None else NETWORKS.get(cell.teacher.name),
+        taught=taught,
+        device=device,
+    )
+
+
+def _teacher_folder(cell: Cell, teacher_cell: str, store: Store, runtime: Runtime, device: torch.device) -> Path:
+    """Where the frozen teacher's outputs are kept: the name holds all that they depend on."""
+    code = sources(cell)
+    made_from = [teacher_cell, store.weights_hash(teacher_cell), code["teacher"], code["loop"]]
+    return runtime.cache / "teachers" / "-".join([*made_from, device.type, torch.__version__])
+
+
+@dataclass
+class _Attempt:
+    """A training that goes on from its checkpoint, writes checkpoints, and ends with a result or a reason.
+
+    Args:
+        work: what is trained.
+        store: where checkpoints are.
+        runtime: how often they are written.
+    """
+
+    work: Work
+    store: Store
+    runtime: Runtime
+    result: Result | None = None
+    costs: dict[str, float] = field(default_factory=dict)
+    _earlier: float = 0.0
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def curve(self) -> list[dict[str, float]]:
+        """Losses and facts by epoch; empty where not even the networks could be made."""
+        training: Training | None = getattr(self.work, "training", None)
+        return [] if training is None else training.curve
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time worked on the cell, stopped runs' checkpointed time included."""
+        return self._earlier + time.monotonic() - self._started
+
+    def run(self, on_epoch: Callable[[], None]) -> str | None:
+        """Train and evaluate; why that failed, or None."""
+        try:
+            self.work.build()
+            self._train(on_epoch)
+            self.result = self.work.evaluate()
+            self.costs = _costs_of_run(self.work)
+        except (OSError, KdbenchError):
+            raise
+        except Diverged as error:
+            reason = str(error)
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            reason = f"out of memory: {first_line(error)}"
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {first_line(error)} ({Path(where.filename).name}, line {where.lineno})"
+            self.store.write_traceback(self.work.cell.digest, traceback.format_exc())
+        else:
+            return None
+        self.result = None
+        return reason
+
+    def _train(self, on_epoch: Callable[[], None]) -> None:
+        """Train from the checkpoint, if there is one, to the recipe's end."""
+        cell, store, made_from = self.work.cell, self.store, sources(self.work.cell)
+        checkpoint = read_checkpoint(store, cell.digest, self.work.device)
+        if checkpoint and checkpoint["sources"] == made_from:
+            self.work.training.load_state(checkpoint["training"])
+            self._earlier = checkpoint["seconds"]
+        last = time.monotonic()
+
+        def observe(training: Training) -> None:
+            nonlocal last
+            if training.epoch < cell.recipe.epochs and time.monotonic() - last >= self.runtime.checkpoint_seconds:
+                state = {"training": training.state(), "sources": made_from, "seconds": self.seconds}
+                write_checkpoint(store, cell.digest, state)
+                last = time.monotonic()
+            store.write_epoch(cell.digest, training.epoch)
+            on_epoch()
+
+        store.write_epoch(cell.digest, self.work.training.epoch)
+        self.work.train(observe)
+
+
+def _record(cell: Cell, attempt: _Attempt, reason: str | None, warned: list[str], device: torch.device) -> Record:
+    result = attempt.result
+    return Record(
+        schema=SCHEMA,
+        digest=cell.digest,
+        cell=cell.plain,
+        kind=METHODS.get(cell.method.name).kind,
+        status="failed" if reason else "done",
+        reason=reason,
+        side=attempt.work.split.side,
+        metrics={} if result is None else result.metrics,
+        facts={} if result is None else result.facts,
+        costs=attempt.costs,
+        warnings=warned,
+        seconds=attempt.seconds,
+        peak_memory=peak_memory(device),
+        device=device_name(device),
+        versions=versions(),
+        sources=sources(cell),
+        commit=commit(),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _costs_of_run(work: Work) -> dict[str, float]:
+    """What the deployed model costs, what the method added for training, and what the teacher costs."""
+    model = work.deployed()
+    found = _costs_of(work, work.cell.student if model is work.student.network else None, model)
+    found["method_parameters"] = float(parameters(work.method))
+    if work.teacher is not None:
+        taught = _costs_of(work, work.cell.teacher, work.teacher.network)
+        found |= {f"teacher_{key}": value for key, value in taught.items()}
+    return found
+
+
+def _costs_of(work: Work, part: Part | None, network: nn.Module) -> dict[str, float]:
+    """Costs of a network, measured once by a process where it is a known ``part``: they depend on sizes alone."""
+    channels, length = work.x.shape[1:]
+    if part is None:
+        return costs(network, channels, length, seconds=TIMED)
+    key = (part, channels, length, len(work.about.classes))
+    if key not in _costs:
+        _costs[key] = costs(network, channels, length, seconds=TIMED)
+    return dict(_costs[key])
+
+
+def _csv(curve: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    columns = dict.fromkeys(key for row in curve for key in row)  # a loss may appear only in a later epoch
+    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(curve)
+    return buffer.getvalue()

@@ -1,0 +1,81 @@
+"""Sheets for programs: numbers in full precision, metrics as fractions, one thing a column."""
+
+from collections.abc import Sequence
+
+from kdbench.results.entry import Entry, Freshness
+from kdbench.results.place import RowRole
+from kdbench.results.sheet import Sheet, Value, plain_sheet
+from kdbench.results.tables.alone import tabulate_networks
+from kdbench.results.tables.costs import COMPARED, tabulate_costs
+from kdbench.results.tables.model import Score, Table
+from kdbench.results.tables.scores import check_metric, scalar
+from kdbench.results.words.costs import ADDED, HEADINGS
+
+
+def runs_sheet(entries: Sequence[Entry], metrics: Sequence[str]) -> Sheet:
+    """One line per entry with the student's metrics, so that runs can be compared bit for bit.
+
+    Raises ``ValueError`` on a metric that is unknown.
+    """
+    for metric in metrics:
+        check_metric(entries, metric)
+    names = ["dataset", "pair", "row", "kind", "role", "seed", "fold", "status", "reason", "stale", "side", "digest"]
+    lines = []
+    for entry in entries:
+        place, record = entry.place, entry.record
+        line: list[Value] = [place.dataset, place.pair, place.row, place.kind, place.role, place.seed, place.fold]
+        line += [entry.status, entry.reason, _stale(entry.freshness)]
+        line += [record.side, record.digest] if record else [None, None]
+        lines.append([*line, *(scalar(record, metric) for metric in metrics)])
+    return plain_sheet([*names, *metrics], lines)
+
+
+def wide_sheet(tables: Sequence[Table]) -> Sheet:
+    """One line per metric and row, columns grouped by block.
+
+    Raises ``ValueError`` unless all tables have the same blocks.
+    """
+    if len({table.blocks for table in tables}) != 1:
+        raise ValueError("wide_sheet: tables of different blocks, or none, came; the same blocks are wanted")
+    parts = ("mean", "std", "n", "gain", "place", "state", "stale")
+    names = ["metric", "row", "kind", "role"]
+    names += [f"{block.dataset} {block.pair} {part}" for block in tables[0].blocks for part in parts]
+    lines = []
+    for table in tables:
+        for row in table.rows:
+            line: list[Value] = [table.metric, row.label, row.kind, row.role]
+            for score in row.scores:
+                line += _score(score)
+            averaged = row.average if len(table.blocks) > 1 else None
+            lines.append(line + ([averaged.mean, averaged.gain] if averaged else [None, None]))
+    return plain_sheet([*names, "average mean", "average gain"], lines)
+
+
+def _score(score: Score) -> list[Value]:
+    state = score.state or "complete"
+    return [score.mean, score.std, score.n, score.gain, score.standing, state, _stale(score.freshness)]
+
+
+def _stale(freshness: Freshness) -> Value:
+    return "unknown" if freshness is Freshness.UNKNOWN else freshness is Freshness.STALE
+
+
+def costs_sheet(entries: Sequence[Entry], metrics: Sequence[str] = ("macro_f1", "accuracy")) -> Sheet:
+    """One line per dataset, pair and row: metrics, every cost and ratio.
+
+    A metric is the mean over runs, and empty where a run is missing; ``state`` says what is. ``front`` is that of
+    `NetworkRow`, of the networks alone.
+
+    Raises:
+        ValueError: as `tabulate` does.
+    """
+    fronts = {(row.dataset, row.network): row.front for row in tabulate_networks(entries, metrics)}
+    names = ["dataset", "pair", "row", "role", "network", "state", "front", *metrics, *HEADINGS, ADDED]
+    lines = []
+    for row in tabulate_costs(entries, metrics):
+        front = None if row.role is RowRole.METHOD else fronts[row.dataset, row.network]
+        line: list[Value] = [row.dataset, row.pair, row.label, row.role, row.network, row.state or "complete", front]
+        line += row.means
+        line += [row.costs.get(key) for key in (*HEADINGS, ADDED)]
+        lines.append([*line, *(row.ratios.get(key) for key in COMPARED)])
+    return plain_sheet([*names, *(f"{key}_ratio" for key in COMPARED)], lines)

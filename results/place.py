@@ -1,0 +1,39 @@
+"""Where a run stands in a table."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RowRole(StrEnum):
+    """What a row of a table is: one of the two networks trained alone, which is not ranked, or a method."""
+
+    TEACHER = "teacher"
+    STUDENT = "student"
+    METHOD = "method"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row in the block of a dataset and a pair, at one seed and fold."""
+
+    dataset: str
+    pair: str
+    """Teacher and student, such as "resnet_lstman(width=0.25):mlp"."""
+    network: str
+    """The one that is deployed, such as "mlp"."""
+    row: str
+    """Label of the table row."""
+    kind: str
+    """Kind of method, one of `kdbench.kinds.KINDS` or a new one."""
+    role: RowRole
+    seed: int
+    fold: int = 0
+    """Which division of the people, where the protocol has several."""
+    note: str = ""
+    """What a reader must know about the row; goes into the caption."""
+
+    @property
+    def name(self) -> str:
+        """The place in one line."""
+        fold = f" fold {self.fold}" if self.fold else ""
+        return f"{self.dataset} {self.pair} {self.row} seed {self.seed}{fold}"

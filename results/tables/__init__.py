@@ -1,0 +1,1 @@
+"""From entries to tables: scores of methods, costs, and networks alone."""

@@ -1,0 +1,230 @@
+"""From the entries of a matrix to one table per metric."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kdbench.errors import nearest
+from kdbench.kinds import KINDS
+from kdbench.results.entry import Entry, Freshness
+from kdbench.results.metrics import LOWER_IS_BETTER, SCALARS
+from kdbench.results.place import RowRole
+from kdbench.results.record import Record
+from kdbench.results.statistics import mean
+from kdbench.results.tables.model import Average, Block, Row, Score, Standing, Table
+
+_Head = tuple[RowRole, str]
+"""Role and kind of a row."""
+_Runs = Mapping[tuple[int, int], Entry]
+"""By seed and fold."""
+
+
+def tabulate(entries: Sequence[Entry], metric: str) -> Table:
+    """Aggregate entries over folds, then over seeds, into the table of one metric.
+
+    Every row is expected in every block with every seed that any entry has and every fold that any entry of the block
+    has; what is not there makes a score incomplete.
+
+    Raises:
+        ValueError: no entries, an unknown metric, two entries for one place, a row with two roles or kinds, more than
+            one row of student alone, or records whose recipes, protocols or splits differ.
+    """
+    if not entries:
+        raise ValueError("tabulate: no entries came")
+    check_metric(entries, metric)
+    side = _side(entries)
+    seeds = tuple(sorted({entry.place.seed for entry in entries}))
+    blocks = tuple(dict.fromkeys(Block(entry.place.dataset, entry.place.pair) for entry in entries))
+    heads = _heads(entries)
+    found: dict[tuple[str, Block], dict[tuple[int, int], Entry]] = {}
+    folds: dict[Block, set[int]] = {block: set() for block in blocks}
+    for entry in entries:
+        place = entry.place
+        block = Block(place.dataset, place.pair)
+        folds[block].add(place.fold)
+        runs = found.setdefault((place.row, block), {})
+        if (place.seed, place.fold) in runs:
+            twice = f"seed {place.seed}" + (f", fold {place.fold}" if place.fold else "")
+            raise ValueError(f"tabulate: {place.row!r} came twice for {place.dataset}, {place.pair}, {twice}")
+        runs[place.seed, place.fold] = entry
+    counts = tuple(len(folds[block]) for block in blocks)
+    students = [label for label, (role, _) in heads.items() if role is RowRole.STUDENT]
+    if len(students) > 1:
+        raise ValueError(f"tabulate: student alone came as rows {students}, one row is wanted")
+    references = [
+        _values(found.get((student, block), {}), count, metric) if (student := next(iter(students), None)) else {}
+        for block, count in zip(blocks, counts, strict=True)
+    ]
+    rows = [
+        _row(label, head, [found.get((label, block), {}) for block in blocks], counts, references, metric, len(seeds))
+        for label, head in sorted(heads.items(), key=_order(heads))
+    ]
+    return Table(metric, seeds, blocks, _ranked(rows, metric), side, counts)
+
+
+def scalar(record: Record | None, metric: str) -> float | None:
+    """The student's value of a metric in 0..1; None where the record has no finite number under that name."""
+    value = record.metrics.get("student", {}).get(metric) if record else None
+    return float(value) if value is not None and _is_scalar(value) and math.isfinite(value) else None
+
+
+def check_metric(entries: Iterable[Entry], metric: str) -> None:
+    """Raise ``ValueError``, naming near ones, unless ``metric`` is a scalar of ``score`` or of some entry's record."""
+    if metric in SCALARS:
+        return
+    known = set(SCALARS)
+    for entry in entries:
+        if entry.record:
+            known |= {key for key, value in entry.record.metrics.get("student", {}).items() if _is_scalar(value)}
+    if metric not in known:
+        raise ValueError(nearest("metrics", metric, known))
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _side(entries: Iterable[Entry]) -> str | None:
+    """The split that all records are of, which also have one protocol and recipe; None where there is no record."""
+    first: tuple[Record, Mapping[str, Any]] | None = None
+    for record in filter(None, (entry.record for entry in entries)):
+        recipe = record.cell.get("recipe")
+        if not isinstance(recipe, dict) or "protocol" not in record.cell:
+            raise ValueError(f"record {record.digest}: its cell lacks a recipe or a protocol")
+        # Its name and note say nothing about the numbers, and not every record has them.
+        settings = {key: value for key, value in recipe.items() if key not in ("name", "note")}
+        if first is None:
+            first = record, settings
+            continue
+        for what, came, wanted in (
+            ("protocols", record.cell["protocol"], first[0].cell["protocol"]),
+            ("splits", record.side, first[0].side),
+        ):
+            if came != wanted:
+                raise ValueError(f"a table never mixes {what}: {wanted!r} and {came!r} came")
+        if settings != first[1]:
+            keys = sorted(
+                key
+                for key in settings.keys() | first[1].keys()
+                if (key in settings, settings.get(key)) != (key in first[1], first[1].get(key))
+            )
+            raise ValueError(f"a table never mixes recipes: two came, differing in {keys}")
+    return first and first[0].side
+
+
+def _heads(entries: Iterable[Entry]) -> dict[str, _Head]:
+    """Of every row, in order of appearance."""
+    heads: dict[str, _Head] = {}
+    for place in (entry.place for entry in entries):
+        head = heads.setdefault(place.row, (place.role, place.kind))
+        if head != (place.role, place.kind):
+            came = " and as ".join(f"{role} of kind {kind!r}" for role, kind in (head, (place.role, place.kind)))
+            raise ValueError(f"tabulate: row {place.row!r} came as {came}")
+    return heads
+
+
+def _order(heads: Mapping[str, _Head]) -> Callable[[tuple[str, _Head]], tuple[int, int]]:
+    """Sort key of the table's lines: teacher, student alone, methods by kind, new kinds by appearance, "ours" last."""
+    known = [kind for kind in KINDS if kind not in ("reference", "ours")]
+    appeared = [kind for role, kind in heads.values() if role is RowRole.METHOD and kind != "ours"]
+    kinds = {kind: index for index, kind in enumerate(dict.fromkeys([*known, *appeared, "ours"]))}
+    roles = list(RowRole)
+
+    def key(item: tuple[str, _Head]) -> tuple[int, int]:
+        role, kind = item[1]
+        return roles.index(role), kinds[kind] if role is RowRole.METHOD else 0
+
+    return key
+
+
+def _values(found: _Runs, folds: int, metric: str) -> dict[int, float]:
+    """The mean over the folds by seed, for the seeds of which every fold has a number."""
+    by_seed: dict[int, list[float]] = {}
+    for seed, fold in sorted(found):
+        value = _recorded(found[seed, fold], metric)
+        if value is not None:
+            by_seed.setdefault(seed, []).append(value)
+    return {seed: mean(values) for seed, values in by_seed.items() if len(values) == folds}
+
+
+def _recorded(entry: Entry, metric: str) -> float | None:
+    return scalar(entry.record, metric) if entry.status == "done" else None
+
+
+def _row(
+    label: str,
+    head: _Head,
+    found: Sequence[_Runs],
+    folds: Sequence[int],
+    references: Sequence[Mapping[int, float]],
+    metric: str,
+    wanted: int,
+) -> Row:
+    """A line without standings; ``found``, ``folds`` and ``references`` (student alone, by seed) are by block."""
+    role, kind = head
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    scores = []
+    for entries, count, reference in zip(found, folds, references, strict=True):
+        values = _values(entries, count, metric)
+        shared = values.keys() & reference.keys() if role is not RowRole.STUDENT else set()
+        differences = {seed: sign * (value - reference[seed]) for seed, value in values.items() if seed in shared}
+        freshness = _freshness(entry for (seed, _), entry in entries.items() if seed in values)
+        scores.append(Score(values, differences, wanted, _state(entries, count, metric, wanted), freshness))
+    average = None
+    if all(score.complete for score in scores):
+        matched = all(len(score.differences) == wanted for score in scores)
+        gain = mean(value for score in scores for value in score.differences.values()) if matched else None
+        average = Average(mean(value for score in scores for value in score.values.values()), gain)
+    return Row(label, kind, role, tuple(scores), average)
+
+
+def _state(entries: _Runs, folds: int, metric: str, seeds: int) -> str | None:
+    recorded = sum(_recorded(entry, metric) is not None for entry in entries.values())
+    wanted = seeds * folds
+    if recorded == wanted:
+        return None
+    statuses = [entry.status for entry in entries.values()]
+    if "n/a" in statuses:
+        return f"n/a: {next(entry.reason for entry in entries.values() if entry.status == 'n/a')}"
+    failed, done = statuses.count("failed"), statuses.count("done")
+    if failed:
+        missing = wanted - failed - done
+        return f"failed {failed} of {wanted}" + (f", {missing} not run" if missing else "")
+    if recorded:
+        unit = "seeds" if folds == 1 else "folds" if seeds == 1 else "runs"
+        return f"{recorded} of {wanted} {unit}"
+    return "not recorded" if done else "not run"
+
+
+def _freshness(entries: Iterable[Entry]) -> Freshness:
+    found = {entry.freshness for entry in entries}
+    return next((worst for worst in (Freshness.STALE, Freshness.UNKNOWN) if worst in found), Freshness.FRESH)
+
+
+def _ranked(rows: Sequence[Row], metric: str) -> tuple[Row, ...]:
+    """The rows with best and second marked among complete methods, in every block and in the average."""
+    methods = [row for row in rows if row.role is RowRole.METHOD]
+    by_block = [
+        _standings((score.mean for row in methods if (score := row.scores[block]).complete), metric)
+        for block in range(len(rows[0].scores))
+    ]
+    overall = _standings((row.average.mean for row in methods if row.average), metric)
+
+    def ranked(row: Row) -> Row:
+        if row.role is not RowRole.METHOD:
+            return row
+        scores = tuple(
+            replace(score, standing=standings.get(score.mean)) if score.complete else score
+            for score, standings in zip(row.scores, by_block, strict=True)
+        )
+        average = row.average and replace(row.average, standing=overall.get(row.average.mean))
+        return replace(row, scores=scores, average=average)
+
+    return tuple(map(ranked, rows))
+
+
+def _standings(means: Iterable[float | None], metric: str) -> dict[float | None, Standing]:
+    """The two best distinct means and how they stand."""
+    distinct = sorted({mean for mean in means if mean is not None}, reverse=metric not in LOWER_IS_BETTER)
+    return dict(zip(distinct, Standing, strict=False))

@@ -1,0 +1,1 @@
+"""What tables say in words: captions, answers, and numbers as people read them."""
