@@ -4,9 +4,9 @@ Entries become a table (`kdbench.results.tables`), tables become sheets and page
 (`render`) or a figure (`figures`)::
 
     from kdbench.results.pages import scores_page
-    from kdbench.results.render import markdown_page
+    from kdbench.results.render import page_text
 
-    print(markdown_page(scores_page(entries, asked=asked, version="1")))
+    print(page_text(scores_page(entries, asked=asked, version="1")))
 
 Here is what records and entries are made of, which loads no library.
 """

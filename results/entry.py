@@ -17,7 +17,7 @@ class Freshness(StrEnum):
     STALE = "stale"
     """The source changed since the run, without a new version."""
     UNKNOWN = "unknown"
-    """The record cannot tell: an older kdbench made it."""
+    """It cannot be told: an older kdbench made the record, or the code of a plug-in is not here."""
 
 
 @dataclass(frozen=True)

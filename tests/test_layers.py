@@ -203,6 +203,15 @@ def test_a_library_that_may_be_replaced_is_imported_in_one_file(library: str) ->
     assert all(name.startswith("benchmark/") for name in users)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_and_a_function_are_short_enough_to_be_read_at_once(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 350
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            assert (node.end_lineno or first) - first < 50, f"{path.name}, {node.name}"
+
+
 def test_every_library_is_a_stated_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     stated = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in project["dependencies"]}

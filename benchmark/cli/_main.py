@@ -44,6 +44,11 @@ class _Group(click.Group):
         except BrokenPipeError:  # the reader of `kdbench table | head` has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] not in ("torch", "numpy", "pandas", "seaborn"):
+                raise
+            click.echo(f"error: this needs {error.name}, which is not installed", err=True)
+            sys.exit(2)
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {place}{error.strerror or error}", err=True)

@@ -56,7 +56,7 @@ def kept_plan(matrix: Matrix, where: Runtime) -> Plan:
         return kept
     try:
         return _expand(matrix, where, download=False)
-    except KdbenchError as error:
+    except (KdbenchError, ModuleNotFoundError) as error:  # without torch too what was run can be read
         if kept is not None:
             return kept
         if not isinstance(error, DataUnavailable):

@@ -22,7 +22,7 @@ from kdbench.results.pages import scores_page
 from kdbench.results.render import page_text
 from kdbench.schedule.runner import Outcome, run_jobs, unfinished
 from kdbench.store.entries import entries
-from kdbench.store.memory import remember
+from kdbench.store.memory import remember, remembered
 from kdbench.store.records import Store
 
 
@@ -86,9 +86,13 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
         raise KdbenchError(f"jobs={jobs}, wanted 1 or more")
     store = Store(where.store)
     store.open_for_writing()
+    for line in old_names(plan, store):
+        say(line)
     identity = remember(store, plan)
     todo = unfinished(plan, store, retry_failed=ask.retry_failed, rerun_stale=ask.rerun_stale)
-    at_once = min(jobs, max(1, len(todo)))
+    name = ask.executor or ("serial" if jobs == 1 or not todo else "processes")
+    executing = executor(name, where, min(jobs, max(1, len(todo))))
+    at_once = executing.slots
     say(
         f"{plan.matrix.name}: {len(plan.cells)} cells, {len(plan.cells) - len(todo)} done before; "
         f"store {where.store}, device {where.device}, {at_once} at a time"
@@ -97,8 +101,7 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
     work = cache(lambda job: estimate(job.cell, job.dataset))
     watched = Watched(plan, identity, todo, store, at_once, work, say, ask.track)
     with closing(watching(watched)) as observers:
-        name = ask.executor or ("serial" if jobs == 1 or not todo else "processes")
-        outcome = run_jobs(todo, plan, store, executor(name, where, at_once), observers)
+        outcome = run_jobs(todo, plan, store, executing, observers)
     filled = entries(plan, store)
     text = page_text(scores_page(filled, asked=plan.asked, version=version("kdbench")))
     show(text)
@@ -106,6 +109,18 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
     for line in how_to_go_on(outcome, where, track=ask.track and find_spec("mlflow") is not None):
         say(line)
     return Ran(plan, outcome, filled, text)
+
+
+def old_names(plan: Plan, store: Store) -> list[str]:
+    """What to say where results of this matrix are here under the names of an older kdbench."""
+    kept = remembered(store, plan.matrix)
+    missing = kept is not None and not any(digest in kept.cells for digest in plan.cells)
+    if kept is None or not missing or not any((store.folder(digest) / "record.json").exists() for digest in kept.cells):
+        return []
+    return [
+        "results of this matrix are here under other names, of an older kdbench or older versions of its methods or "
+        "data; stop and try `kdbench store upgrade` before they are trained again"
+    ]
 
 
 def how_to_go_on(outcome: Outcome, where: Runtime, *, track: bool) -> list[str]:

@@ -65,7 +65,7 @@ def _unknown(filled: list[Entry]) -> list[str]:
         return []
     return [
         f"{counted(len(found), 'result')} made by an older kdbench, or by a plug-in that is not here: whether the code "
-        "has changed since cannot be told; `kdbench store upgrade` gives old results today's names"
+        "has changed since cannot be told"
     ]
 
 

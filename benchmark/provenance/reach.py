@@ -1,297 +1,331 @@
-"""The code that something reaches, found by following names from definition to definition, and its hash.
+"""A hash of the code that numbers reach, so that a result is called stale when that code changed, and only then.
 
-A class is reached as a whole, with its bases. Import lines, docstrings, comments, annotations, formatting, and where
-and in which order definitions stand do not count. Statements at the top of a module that bind nothing count where
-anything of the module is reached. What is found by a name that is put together while running is not seen: callers name
-it as one more entry.
+From an entry point, names are followed statement by statement through the package that it lies in, and through kdbench.
+No code is imported for it. A class counts as a whole, with its decorators and bases; a module that is used as a value
+counts as all that it defines; so does one of which a name is asked that it does not visibly define. Statements that
+act rather than define, such as ``torch.set_default_dtype(...)``, count for every module that is loaded on the way.
+
+Not counted: docstrings, comments, formatting, annotations, the order of definitions, import lines, and the module that
+a definition lies in. Other libraries are not followed, but which of their names is meant counts.
+
+It cannot see names that are computed. ``getattr(module, name)`` counts the whole module; not followed are a class that
+a catalogue finds by a string, ``importlib.import_module(...)``, what a decorator registered elsewhere, and the class of
+an argument that only an annotation names. Whoever depends on such things names them as further entries.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-from kdbench.errors import KdbenchError
-from kdbench.provenance.modules import (
-    COMPREHENSIONS,
-    SCOPES,
-    Library,
-    Module,
-    Target,
-    bound,
-    import_targets,
-    normal,
-    within,
-)
+from kdbench.errors import KdbenchError, nearest
+from kdbench.provenance.definitions import Source, Statement
+from kdbench.provenance.modules import forget_sources, is_file, source_of
+from kdbench.provenance.scopes import Import
 
-Scope = dict[str, list[Target] | None]
-"""A name to what an import binds it to, or None where it is an ordinary local."""
+HOME = __name__.partition(".")[0]
+"""The package that is followed from everywhere."""
+
+_OF_EVERY_MODULE = {"__name__", "__file__", "__doc__", "__path__", "__spec__", "__package__", "__loader__"}
+
+
+class CodeUnavailable(KdbenchError):
+    """An entry's code is not on this machine, such as that of a plug-in which is not installed: its hash is unknown."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A definition to start from.
+    """Where following begins.
 
     Args:
-        module: full name of its module.
-        name: of the definition.
-        file: where the module is a file of no package.
+        module: full name of the module, or the absolute path of a file that belongs to no package.
+        name: what the module binds, itself or by an import.
     """
 
     module: str
     name: str
-    file: Path | None = None
+
+    @classmethod
+    def of_file(cls, path: Path, name: str) -> Entry:
+        """A definition in a file that belongs to no package."""
+        return cls(str(path.resolve()), name)
+
+    @classmethod
+    def extending(cls, base: Entry, module: str | Path) -> Entry:
+        """The one public class in a module, or in a file that belongs to no package, that extends a class.
+
+        Raises:
+            KdbenchError: if there is none or more than one.
+        """
+        source = _entered(str(module.resolve()) if isinstance(module, Path) else module)
+        above = frozenset(_start(base))
+        public = [name for name in source.bases if not name.startswith("_") and _extends(source, name, above)]
+        if len(public) != 1:
+            raise KdbenchError(f"{source.name} defines {len(public)} public {base.name}, wanted exactly one")
+        return cls(source.name, public[0])
+
+    @classmethod
+    def whole(cls, module: str) -> tuple[Entry, ...]:
+        """All that a module binds, for a class that it makes in a way that cannot be seen.
+
+        Raises:
+            CodeUnavailable: if there is no source of the module.
+        """
+        return tuple(cls(module, name) for name in sorted(_entered(module).bindings))
+
+    @classmethod
+    def stating(cls, module: str, attribute: str, value: object) -> Entry:
+        """The class of a module that sets an attribute to a value.
+
+        Raises:
+            CodeUnavailable: if there is none.
+        """
+        for name, constants in _entered(module).constants.items():
+            if constants.get(attribute) == value:
+                return cls(module, name)
+        raise CodeUnavailable(f"{module} has no class with {attribute} = {value!r}")
+
+    def attribute(self, name: str) -> object:
+        """What the class, or else the first of its bases that does, sets an attribute to; None where it is not written.
+
+        Raises:
+            CodeUnavailable: if the class is not there.
+        """
+        todo = [(place.module, each) for place in _start(self) for each in place.statement.names]
+        for module, each in todo:  # grows
+            source = _entered(module)
+            if name in source.constants.get(each, {}):
+                return source.constants[each][name]
+            for chain in source.bases.get(each, ()):
+                above = [target for target in _named(source, chain) if isinstance(target, _Place)]
+                todo += [(target.module, other) for target in above for other in target.statement.names]
+        return None
 
 
-@cache
+class _Place(NamedTuple):
+    """A statement and its module."""
+
+    module: str
+    statement: Statement
+
+
+class _Whole(NamedTuple):
+    """A module as a value."""
+
+    module: str
+
+
+_Target = _Place | _Whole | str
+_Seen = frozenset[tuple[str, str]]
+
+
 def reached_hash(*entries: Entry) -> str:
-    """Hash of all code that some definitions reach, 16 hexadecimal digits.
+    """Hash of all code that the entries reach, 16 hex digits.
 
     Raises:
-        KdbenchError: if an entry is not there or a file cannot be read as Python.
+        CodeUnavailable: if an entry is not there.
+        KdbenchError: if a file on the way is not Python or cannot be read.
     """
-    return Reach(entries).hash()
+    places = list(_reached(entries))
+    lines = {_line(place) for place in places} | {line for place in places for line in _orders(place)}
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
-def public_class(module: str, base: Entry, file: Path | None = None) -> Entry:
-    """The one public class of a module that extends a base.
-
-    Raises:
-        KdbenchError: if there is no such module, or not exactly one such class.
-    """
-    library = _LIBRARY if file is None else Library({module: file})
-    found = library.get(module)
-    if found is None:
-        raise KdbenchError(f"there is no module {module}")
-    classes = [
-        name
-        for name, statements in found.definitions.items()
-        if not name.startswith("_") and isinstance(statements[0], ast.ClassDef)
-        if (base.module, base.name) in Reach([Entry(module, name, file)], library, bases_only=True).reached
+def _orders(place: _Place) -> Iterator[str]:
+    """In which order a module's statements act, and in which a name is bound more than once: there it matters."""
+    source = source_of(place.module)
+    assert source is not None
+    groups = [
+        [bound for bound in source.bindings[name] if isinstance(bound, Statement)] for name in place.statement.names
     ]
-    if len(classes) != 1:
-        raise KdbenchError(f"{found.path} defines {len(classes)} public {base.name}s, wanted exactly one")
-    return Entry(module, classes[0], file)
+    groups += [[each for each in source.statements if each.acts]] if place.statement.acts else []
+    yield from (" ".join(each.digest for each in group) for group in groups if len(group) > 1)
+
+
+def explain(*entries: Entry) -> list[str]:
+    """What the entries reach, each as ``module:name``; a statement that acts and binds nothing by its line.
+
+    Raises:
+        CodeUnavailable: if an entry is not there.
+        KdbenchError: if a file on the way is not Python or cannot be read.
+    """
+    found = set()
+    for module, statement in _reached(entries):
+        found |= {f"{module}:{name}" for name in statement.names or [f"<line {statement.line}>"]}
+    return sorted(found)
+
+
+def forget() -> None:
+    """Read files anew from now on; a process reads each once."""
+    forget_sources()
+    for known in (_all, _targets, _line):
+        known.cache_clear()
+
+
+def _reached(entries: Iterable[Entry]) -> Iterator[_Place]:
+    todo: list[_Place | str] = [place for entry in entries for place in _start(entry)]
+    seen = set()
+    while todo:
+        item = todo.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        if isinstance(item, _Place):
+            yield item
+            todo.append(item.module)
+            todo += (target for _, targets in _targets(item) for target in targets if isinstance(target, _Place))
+            todo += _loads(item.module, item.statement.loads)
+        elif source := source_of(item):
+            todo += (_Place(item, statement) for statement in source.statements if statement.acts)
+            todo += [*_loads(item, source.loads), *_parents(item)]
+
+
+def _start(entry: Entry) -> list[_Place]:
+    source = _entered(entry.module)
+    found = list(_expanded(_named(source, tuple(entry.name.split(".")))))
+    places = [target for target in found if isinstance(target, _Place)]
+    if places:
+        return places
+    if found:
+        raise CodeUnavailable(f"{entry.module}:{entry.name} is {found[0]}, which is not code of its package")
+    if entry.name in source.bindings:
+        raise CodeUnavailable(f"{entry.module}:{entry.name} leads to no code")
+    raise CodeUnavailable(nearest(entry.module, entry.name, source.bindings))
+
+
+def _entered(module: str) -> Source:
+    source = source_of(module)
+    if source is None:
+        raise CodeUnavailable(f"there is no source of {module} here")
+    return source
 
 
 @cache
-def class_where(module: str, attribute: str, value: str) -> Entry:
-    """The class of a module that sets an attribute to a text.
-
-    Raises:
-        KdbenchError: if there is none.
-    """
-    found = _LIBRARY.get(module)
-    for name, statements in found.definitions.items() if found else ():
-        body = statements[0].body if isinstance(statements[0], ast.ClassDef) else []
-        if f"{attribute} = {value!r}" in map(ast.unparse, body):
-            return Entry(module, name)
-    raise KdbenchError(f"{module} has no class with {attribute} = {value!r}")
+def _line(place: _Place) -> str:
+    """A statement's text and, for each name in it, the text of what that leads to."""
+    parts = [place.statement.digest]
+    for spelled, targets in _targets(place):
+        parts += [spelled, *(each if isinstance(each, str) else each.statement.digest for each in targets)]
+    return " ".join(parts)
 
 
-def class_attribute(entry: Entry, attribute: str) -> object:
-    """What a class, or else the first of its bases that does, sets an attribute to, where that is written out.
-
-    Raises:
-        KdbenchError: if the class is not there.
-    """
-    library = _LIBRARY if entry.file is None else Library({entry.module: entry.file})
-    chain = Reach([entry], library, bases_only=True)
-    for statements in chain.reached.values():  # in the order in which they were met: a class before its bases
-        for statement in statements[0].body if isinstance(statements[0], ast.ClassDef) else []:
-            targets = statement.targets if isinstance(statement, ast.Assign) else []
-            if isinstance(statement, ast.AnnAssign):
-                targets = [statement.target]
-            value = getattr(statement, "value", None)
-            if isinstance(value, ast.Constant) and [ast.unparse(target) for target in targets] == [attribute]:
-                return value.value
-    return None
+@cache
+def _targets(place: _Place) -> tuple[tuple[str, tuple[_Place | str, ...]], ...]:
+    """What the names in a statement lead to; those that lead to no code that can be followed, as full names."""
+    source = source_of(place.module)
+    assert source is not None
+    pairs = []
+    for use in place.statement.uses:
+        found = _named(source, use.chain) if use.through is None else _behind(source, use.through, use.chain[1:])
+        pairs.append((".".join(use.chain), tuple(dict.fromkeys(_expanded(found)))))
+    return tuple((spelled, targets) for spelled, targets in pairs if targets)
 
 
-_LIBRARY = Library()
-"""Everything that is installed, each file read once in a process."""
+def _expanded(found: Iterable[_Target]) -> Iterator[_Place | str]:
+    for target in found:
+        if isinstance(target, _Whole):
+            yield from _all(target.module)
+        else:
+            yield target
 
 
-class Reach:
-    """What some definitions reach.
+def _named(source: Source, chain: tuple[str, ...], seen: _Seen = frozenset()) -> Iterator[_Target]:
+    """What a name that a module binds leads to; nothing if it binds none, as builtins.
 
     Args:
-        entries: to start from.
-        library: where modules are found; what is installed, and lone files that entries name.
-        bases_only: whether to follow the bases of classes alone.
-
-    Raises:
-        KdbenchError: if an entry is not there or a file cannot be read as Python.
+        source: the module.
+        chain: the name, and what is asked of it.
+        seen: names on the way here, for imports that go round in circles.
     """
-
-    def __init__(self, entries: Sequence[Entry], library: Library | None = None, *, bases_only: bool = False) -> None:
-        lone = {entry.module: entry.file for entry in entries if entry.file is not None}
-        self.library = library or (Library(lone) if lone else _LIBRARY)
-        self.tops = {"kdbench", *(entry.module.split(".")[0] for entry in entries)}
-        self.reached: dict[tuple[str, str], list[ast.stmt]] = {}
-        self._bases_only = bases_only
-        self._left: list[tuple[Module, str]] = []
-        for entry in entries:
-            module = self.library.get(entry.module)
-            if module is None or not self._find(module, entry.name, set()):
-                raise KdbenchError(f"there is no {entry.name} in {entry.module}")
-        while self._left:
-            self._follow(*self._left.pop())
-
-    def hash(self) -> str:
-        """Of what is reached, wherever it stands."""
-        return hashlib.sha256("\0".join(self.texts()).encode()).hexdigest()[:16]
-
-    def texts(self) -> list[str]:
-        """Every definition that is reached, as what counts of it is written."""
-        return sorted(f"{name}\n{normal(each)}" for (_, name), found in self.reached.items() for each in found)
-
-    def explain(self) -> list[str]:
-        """What is reached, as ``module:name``."""
-        return sorted(f"{module}:{name}" for module, name in self.reached)
-
-    def _find(self, module: Module, name: str, seen: set[tuple[str, str]]) -> bool:
-        """Reach a name of a module, through whatever imports it was handed on by; whether it is there."""
-        if (module.name, name) in seen:
-            return False
-        seen.add((module.name, name))
-        there = name in module.definitions
-        if there and (module.name, name) not in self.reached:
-            self.reached[module.name, name] = module.definitions[name]
-            self._left.append((module, name))
-        for target in module.imports.get(name, []):
-            there = self._reach(target, [], seen) or there
-        if not there:
-            for star in filter(self._ours, module.stars):
-                found = self.library.get(star)
-                there = (found is not None and self._find(found, name, seen)) or there
-        return there
-
-    def _reach(self, target: Target, attributes: list[str], seen: set[tuple[str, str]] | None = None) -> bool:
-        """Reach what an import is bound to, or an attribute of it."""
-        name, inner = target
-        if not self._ours(name):
-            return True
-        for part in [*([] if inner is None else [inner]), *attributes]:
-            if self._is_module(f"{name}.{part}") and not self._defines(name, part):
-                name = f"{name}.{part}"
-                continue
-            module = self.library.get(name)
-            return module is None or self._find(module, part, set() if seen is None else seen)
-        whole = self.library.get(name)  # a module passed on as it is: any of it may be used
-        for part in [] if whole is None else [*whole.definitions, *whole.imports]:
-            assert whole is not None
-            self._find(whole, part, set() if seen is None else seen)
-        return True
-
-    def _ours(self, module: str) -> bool:
-        return module.split(".")[0] in self.tops
-
-    def _is_module(self, name: str) -> bool:
-        return self.library.get(name) is not None
-
-    def _defines(self, module: str, name: str) -> bool:
-        found = self.library.get(module)
-        return found is not None and name in found.definitions
-
-    def _follow(self, module: Module, name: str) -> None:
-        """Reach all that the statements of a name use, and what its module does besides."""
-        for statement in module.definitions[name]:
-            self._use(module, statement)
-        parts = module.name.split(".")
-        for depth in range(1, len(parts) + 1):  # a package's own acts come before its modules'
-            above = self.library.get(".".join(parts[:depth]))
-            if above is not None and above.acts and (above.name, "") not in self.reached and not self._bases_only:
-                self.reached[above.name, ""] = above.acts
-                for statement in above.acts:
-                    self._use(above, statement)
-
-    def _use(self, module: Module, statement: ast.stmt) -> None:
-        if self._bases_only:
-            bases = statement.bases if isinstance(statement, ast.ClassDef) else []
-            chains = [chain for base in bases for chain in _chains(base, [], module)]
-        else:
-            chains = list(_chains(statement, [], module))
-        for base, attributes in chains:
-            if isinstance(base, str):
-                if base in module.definitions or not module.imports.get(base):
-                    self._find(module, base, set())
-                for target in module.imports.get(base, []):
-                    self._reach(target, attributes)
+    if (source.name, chain[0]) in seen:
+        return
+    seen |= {(source.name, chain[0])}
+    for each in _with_stars(source):
+        for binding in each.bindings.get(chain[0], ()):
+            if isinstance(binding, Statement):
+                yield _Place(each.name, binding)
             else:
-                self._reach(base, attributes)
+                yield from _behind(each, binding, chain[1:], seen)
 
 
-def _chains(
-    node: ast.AST, scopes: list[tuple[Scope, bool]], module: Module
-) -> Iterator[tuple[str | Target, list[str]]]:
-    """Names of the module that a node uses with the attributes taken of them, and what its own imports are bound to.
-
-    ``scopes`` are those around it, the innermost last, each with whether it is a class's, which functions in it do not
-    see.
-    """
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield from ((target, []) for name, target in _targets(node, module) if target[1] is not None)
-        return
-    if isinstance(node, ast.Name | ast.Attribute):
-        attributes: list[str] = []
-        inner: ast.AST = node
-        while isinstance(inner, ast.Attribute):
-            attributes.insert(0, inner.attr)
-            inner = inner.value
-        if not isinstance(inner, ast.Name):
-            yield from _chains(inner, scopes, module)
-            return
-        found = next((scope[inner.id] for scope, _ in reversed(scopes) if inner.id in scope), ())
-        if found == ():
-            yield inner.id, attributes
-        for target in found or ():
-            yield target, attributes
-        return
-    if isinstance(node, SCOPES):
-        yield from _of_scope(node, scopes, module)
-        return
-    if isinstance(node, COMPREHENSIONS):
-        targets = {name: None for generator in node.generators for name in bound(generator.target)}
-        scopes = [*scopes, (dict(targets), False)]
-    for child in ast.iter_child_nodes(node):
-        yield from _chains(child, scopes, module)
+def _behind(source: Source, target: Import, rest: tuple[str, ...], seen: _Seen = frozenset()) -> Iterator[_Target]:
+    """What an import leads to."""
+    chain = (*filter(None, [target.name]), *rest)
+    inner = source_of(target.module) if _followed(source.name, target.module) else None
+    if inner is None:
+        yield ".".join([target.module, *chain])
+    else:
+        yield from _attribute(inner, chain, seen)
 
 
-def _of_scope(
-    node: ast.AST, scopes: list[tuple[Scope, bool]], module: Module
-) -> Iterator[tuple[str | Target, list[str]]]:
-    """What a function or a class uses: decorators, defaults and bases outside of it, the body inside."""
-    is_class = isinstance(node, ast.ClassDef)
-    body = node.body if isinstance(node.body, list) else [node.body]  # type: ignore[attr-defined]
-    for child in ast.iter_child_nodes(node):
-        if child not in body:
-            yield from _chains(child, scopes, module)
-    own: Scope = {}
-    for statement in body:
-        own |= dict.fromkeys(bound(statement))
-        for inner in within(statement):
-            if isinstance(inner, ast.Import | ast.ImportFrom):
-                for name, target in _targets(inner, module):
-                    own[name] = [*(own.get(name) or []), target]
-    arguments = getattr(node, "args", None)
-    own |= {arg.arg: None for arg in ast.walk(arguments) if isinstance(arg, ast.arg)} if arguments else {}
-    declared = {
-        name
-        for statement in body
-        for inner in within(statement)
-        if isinstance(inner, ast.Global | ast.Nonlocal)
-        for name in inner.names
-    }
-    own = {name: target for name, target in own.items() if name not in declared}
-    visible = scopes if is_class else [(scope, of_class) for scope, of_class in scopes if not of_class]
-    for statement in body:
-        yield from _chains(statement, [*visible, (own, is_class)], module)
+def _attribute(source: Source, chain: tuple[str, ...], seen: _Seen) -> Iterator[_Target]:
+    """What a dotted name leads to from a module: a definition, through modules; else the whole module."""
+    if not chain:
+        yield _Whole(source.name)
+    elif found := list(_named(source, chain, seen)):
+        yield from found
+    elif source.is_package and (inner := source_of(f"{source.name}.{chain[0]}")):
+        yield from _attribute(inner, chain[1:], seen)
+    elif chain[0] not in _OF_EVERY_MODULE:
+        yield _Whole(source.name)
 
 
-def _targets(statement: ast.Import | ast.ImportFrom, module: Module) -> Iterator[tuple[str, Target]]:
-    return import_targets(statement, module.name, package=module.package)
+@cache
+def _all(module: str) -> tuple[_Place, ...]:
+    """All that a module defines, and the definitions that it imports, but not other modules whole."""
+    source = source_of(module)
+    assert source is not None
+    found: set[_Target] = set()
+    for each in _with_stars(source):
+        found |= {_Place(each.name, statement) for statement in each.statements}
+        for name, bound in each.bindings.items():
+            if any(isinstance(binding, Import) and binding.name for binding in bound):
+                found.update(_named(each, (name,)))
+    places = [target for target in found if isinstance(target, _Place)]
+    return tuple(sorted(places, key=lambda place: place.statement.digest))
+
+
+def _with_stars(source: Source) -> list[Source]:
+    """A module and all whose names it has by ``import *``."""
+    found = [source]
+    for each in found:  # grows
+        stars = (source_of(star) for star in each.stars if _followed(each.name, star))
+        found += [star for star in stars if star and star not in found]
+    return found
+
+
+def _extends(source: Source, name: str, above: frozenset[_Place], seen: _Seen = frozenset()) -> bool:
+    """Whether a class extends one of those above, itself or by its bases."""
+    if (source.name, name) in seen:
+        return False
+    seen |= {(source.name, name)}
+    for chain in source.bases.get(name, ()):
+        for target in _named(source, chain):
+            if target in above:
+                return True
+            inner = source_of(target.module) if isinstance(target, _Place) else None
+            names = target.statement.names if isinstance(target, _Place) else ()
+            if inner and any(_extends(inner, other, above, seen) for other in names):
+                return True
+    return False
+
+
+def _followed(source: str, target: str) -> bool:
+    """Whether an import is followed: within a package, and into kdbench from anywhere."""
+    return target.partition(".")[0] in (HOME, source.partition(".")[0])
+
+
+def _loads(source: str, targets: Iterable[Import]) -> Iterator[str]:
+    """Modules that imports load."""
+    for module, name in targets:
+        if _followed(source, module):
+            yield from (module, *_parents(module), *([f"{module}.{name}"] if name else []))
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [] if is_file(module) else [".".join(parts[:end]) for end in range(1, len(parts))]

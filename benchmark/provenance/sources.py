@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 
 from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, Names
 from kdbench.errors import KdbenchError
-from kdbench.provenance.reach import Entry, class_attribute, class_where, public_class, reached_hash
+from kdbench.provenance.reach import CodeUnavailable, Entry, reached_hash
 from kdbench.results.entry import Freshness
 from kdbench.results.record import Record
 from kdbench.spec.cell import Cell
@@ -14,8 +15,11 @@ from kdbench.spec.cell import Cell
 SCHEME = "reached-1"
 """How code is hashed; records of another scheme cannot be compared with today's code."""
 
-LOOP = Entry("kdbench.training.work", "Work")
+LOOP = (Entry("kdbench.training.work", "Work"), Entry("kdbench.training.determinism", "reproducible"))
 """What every cell's numbers come from, beside the classes that it names."""
+
+UNSEEN = "unseen"
+"""In place of the hash of code that cannot be read, as of a compiled plug-in."""
 
 
 def sources(cell: Cell) -> dict[str, str]:
@@ -26,9 +30,9 @@ def sources(cell: Cell) -> dict[str, str]:
     """
     found = {
         "scheme": SCHEME,
-        "loop": reached_hash(LOOP),
+        "loop": _loop(),
         "dataset": _of(DATASET_NAMES, cell.dataset.name),
-        "protocol": reached_hash(class_where("kdbench.data._protocols", "name", cell.protocol)),
+        "protocol": _protocol(cell.protocol),
         "method": _of(METHOD_NAMES, cell.method.name),
         "student": _of(NETWORK_NAMES, cell.student.name),
     }
@@ -39,7 +43,7 @@ def sources(cell: Cell) -> dict[str, str]:
 
 def freshness(record: Record, cell: Cell) -> Freshness:
     """Whether today's code is that which the record comes from; unknown where that cannot be told."""
-    if record.sources.get("scheme") != SCHEME:
+    if record.sources.get("scheme") != SCHEME or UNSEEN in record.sources.values():
         return Freshness.UNKNOWN
     try:
         return Freshness.FRESH if record.sources == sources(cell) else Freshness.STALE
@@ -57,18 +61,42 @@ def same_versions(cell: Cell) -> bool:
 @cache
 def _version(names: Names, name: str) -> object:
     try:
-        return class_attribute(_class_of(names, name), "version")
+        return _class_of(names, name).attribute("version")
     except KdbenchError:  # a plug-in that is not installed here
         return None
 
 
 @cache
+def _loop() -> str:
+    return reached_hash(*LOOP)
+
+
+@cache
+def _protocol(name: str) -> str:
+    return reached_hash(Entry.stating("kdbench.data._protocols", "name", name))
+
+
+@cache
 def _of(names: Names, name: str) -> str:
-    return reached_hash(_class_of(names, name))
+    definition = names.find(name)
+    try:
+        return reached_hash(_class_of(names, name))
+    except CodeUnavailable:
+        if not _is_here(definition.module):
+            raise
+    try:  # a plug-in whose class is made while it is imported: all of its module counts
+        return reached_hash(*Entry.whole(definition.module))
+    except CodeUnavailable:
+        return UNSEEN
+
+
+def _is_here(module: str) -> bool:
+    """Whether a plug-in is installed; its top package alone is looked for, and not imported."""
+    return find_spec(module.partition(".")[0]) is not None
 
 
 def _class_of(names: Names, name: str) -> Entry:
     definition = names.find(name)
     if definition.name is not None:
         return Entry(definition.module, definition.name)
-    return public_class(definition.module, Entry(names.base.module, str(names.base.name)))
+    return Entry.extending(Entry(names.base.module, str(names.base.name)), definition.module)

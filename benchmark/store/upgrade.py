@@ -51,15 +51,17 @@ def upgrade(store: Store, *, dry: bool = False) -> Upgrade:
     """
     found = Upgrade()
     old = {digest: record for digest in _digests(store) if (record := store.record(digest)) and _is_old(record.cell)}
-    for digest in sorted(old, key=lambda digest: old[digest].cell["teacher_cell"] is not None):  # teachers first
+    # Teachers first, and of two cells that are one today, the one that is done before the one that failed.
+    for digest in sorted(old, key=lambda each: (old[each].cell["teacher_cell"] is not None, old[each].status)):
         _judge(digest, old, found, store)
     if not dry:
         # Students first: one whose teacher is gone under its old name could not be told after a kill.
-        for digest, record in reversed(found.renamed.items()):
-            _rename(store, digest, record)
-        for digest in found.doubled:
-            store.forget(digest)
-            _remove_if_empty(store.folder(digest))
+        for digest in sorted({*found.renamed, *found.doubled}, key=lambda each: old[each].cell["teacher_cell"] is None):
+            if digest in found.renamed:
+                _rename(store, digest, found.renamed[digest])
+            else:
+                store.forget(digest)
+                _remove_if_empty(store.folder(digest))
         for path in sorted((store.root / "plans").glob("*.json")):
             _renew_plan(path, store)
     return found
@@ -71,7 +73,7 @@ def _digests(store: Store) -> list[str]:
 
 def _is_old(cell: Mapping[str, Any]) -> bool:
     """Whether a cell was written when it still held its recipe's name."""
-    return any(key in cell["recipe"] for key in NAMING)
+    return any(key in cell.get("recipe", {}) for key in NAMING)
 
 
 def _judge(digest: str, old: Mapping[str, Record], found: Upgrade, store: Store) -> None:
@@ -97,10 +99,10 @@ def _judge(digest: str, old: Mapping[str, Record], found: Upgrade, store: Store)
         known = store.record(cell.digest) or next((r for r in found.renamed.values() if r.digest == cell.digest), None)
     if known is None:
         found.renamed[digest] = replace(record, digest=cell.digest, cell=cell.plain)
-    elif (known.metrics, known.facts) == (record.metrics, record.facts):
+    elif record.status == "failed" or (known.metrics, known.facts) == (record.metrics, record.facts):
         found.doubled[digest] = cell.digest
     else:
-        found.refused[digest] = f"{cell.digest} has the same name today and other numbers; keep one of the two"
+        found.refused[digest] = f"{cell.digest} has the same name today and other numbers; remove one of the folders"
 
 
 def _rename(store: Store, digest: str, record: Record) -> None:
@@ -128,7 +130,8 @@ def _renew_plan(path: Path, store: Store) -> None:
         for digest, plain in plan["cells"].items():  # teachers come first
             teacher = plain["teacher_cell"]
             cell = Cell.from_plain({**plain, "teacher_cell": teacher and today[teacher]})
-            renewed = not _is_old(plain) or (store.folder(cell.digest) / "record.json").exists()
+            # A cell that was refused keeps its old name, and what the plan says of it too.
+            renewed = not _is_old(plain) or not (store.folder(digest) / "record.json").exists()
             today[digest] = cell.digest if renewed else digest
             cells[today[digest]] = cell.plain if renewed else plain
         places = [{**place, "digest": place["digest"] and today[place["digest"]]} for place in plan["places"]]

@@ -16,7 +16,11 @@ __all__ = ["csv_text", "markdown_text", "page_formats", "page_text"]
 
 def page_formats() -> list[str]:
     """Names of the formats for readers."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "csv")
+    return sorted(
+        module.name
+        for module in pkgutil.iter_modules(__path__)
+        if module.name != "csv" and not module.name.startswith("_")
+    )
 
 
 def page_text(page: Page, form: str = "markdown") -> str:

@@ -132,8 +132,15 @@ def test_two_old_cells_that_are_one_today_are_joined_where_they_agree_and_refuse
         content |= {"digest": old_digest(content["cell"]), **change}
         (copy / content["digest"]).mkdir()
         (copy / content["digest"] / "record.json").write_text(json.dumps(content))
+    plan = next((copy / "plans").glob("*.json"))
+    left = json.loads(plan.read_text())  # another matrix, whose teacher is the cell that will be refused
+    text = json.dumps(left).replace(then, content["digest"])
+    (copy / "plans" / "other-00000000.json").write_text(text)
     told = call("store", "upgrade").out.splitlines()
     assert told[0] == f"{len(old)} cells renamed, 1 dropped as doubles of others, 1 left under old names"
+    kept = json.loads((copy / "plans" / "other-00000000.json").read_text())
+    assert content["digest"] in kept["cells"]  # the refused cell is not taken for the one with other numbers
+    assert next(iter(old)) not in kept["cells"]
     assert "the same name today and other numbers" in told[1]
     assert len(cells(copy)) == len(old) + 1
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 MATRIX = """
 datasets = ["synthetic(people=4, windows=4)"]
@@ -42,16 +43,20 @@ def store_of(seeds: int, folder: str, environment: dict[str, str]) -> Path:
     records = list(
         map(Store(where.store).record, sorted(path.parent.name for path in where.store.glob("*/record.json")))
     )
-    by_method = {record.cell["method"]["name"]: record for record in records if record is not None}
+    known = {_kind(record.cell): record for record in records if record is not None}
     large = Store(Path(folder, f"runs{seeds}"))
     plan = fresh_plan(replace(matrix, seeds=tuple(range(seeds))), where, chosen=True)
     for digest, cell in plan.cells.items():
-        record = by_method[cell.method.name]
+        record = known[_kind(cell.plain)]
         large.folder(digest).mkdir(parents=True)
         content = replace(record, digest=digest, cell=cell.plain).to_json()
         (large.folder(digest) / "record.json").write_text(content)
     remember(large, plan)
     return large.root
+
+
+def _kind(cell: dict[str, Any]) -> tuple[str, str]:
+    return cell["method"]["name"], str(cell["student"])
 
 
 def imports(command: list[str]) -> set[str]:

@@ -1,0 +1,96 @@
+"""Records are stale exactly where the code that their numbers reach has changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import kdbench.architectures
+import kdbench.methods
+import kdbench.results
+from kdbench.catalog.names import METHOD_NAMES
+from kdbench.provenance.reach import Entry, explain
+from kdbench.provenance.sources import LOOP
+
+
+def test_a_method_reaches_its_formula_and_no_other_method() -> None:
+    base = Entry("kdbench.methods._base", "Method")
+    for name in METHOD_NAMES.built_in:
+        reached = explain(Entry.extending(base, f"kdbench.methods.{name}"))
+        modules = {each.split(":")[0] for each in reached}
+        assert f"kdbench.methods.{name}" in modules
+        assert "kdbench.methods._base" in modules
+        assert not modules & {f"kdbench.methods.{other}" for other in METHOD_NAMES.built_in if other != name}
+        assert not any(module.startswith(("kdbench.costs", "kdbench.store", "kdbench.cli")) for module in modules)
+
+
+def test_every_run_reaches_the_loop_the_network_builder_and_the_metrics_and_no_cost_or_table() -> None:
+    reached = set(explain(*LOOP))
+    assert {
+        "kdbench.training.loop:Training",
+        "kdbench.training.teachers:FrozenTeacher",
+        "kdbench.catalog.build:make_network",
+        "kdbench.data._normalise:Normalisation",
+        "kdbench.results.metrics:score",
+        "kdbench.seeds:derive",
+    } <= reached
+    rooms = {each.split(".")[1] for each in reached}
+    assert not rooms & {"costs", "store", "schedule", "commands", "track", "observers", "cli", "contract", "plan"}
+
+
+def test_all_that_is_built_in_is_hashed_without_loading_it() -> None:
+    code = (
+        "import sys\nfrom kdbench.catalog.names import *\nfrom kdbench.provenance import sources\n"
+        "for names in (METHOD_NAMES, NETWORK_NAMES, DATASET_NAMES):\n"
+        "    for name in names.built_in:\n        assert len(sources._of(names, name)) == 16\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+PLANTED = [
+    (
+        "costs/counting.py",
+        "def parameters(",
+        "def _more(x: int) -> int:\n    return x + 1\n\n\ndef parameters(",
+        "done",
+    ),
+    ("costs/timing.py", "BATCH = 64", "BATCH = 32", "done"),
+    ("training/loop.py", '"""The training loop, the only one', '"""The one training loop', "done"),
+    ("architectures/__init__.py", "Backbone, Outputs, Shapes", "Outputs, Backbone, Shapes", "done"),
+    ("catalog/build.py", "    return cls(len(about", "    torch.zeros(1)\n    return cls(len(about", "stale"),
+    ("methods/_functional.py", "def cross_entropy(", "def cross_entropy(*_, ", "stale"),
+    ("training/loop.py", "lowest + (1 - lowest)", "lowest + (1.0 - lowest)", "stale"),
+    ("training/determinism.py", "torch.set_num_threads(1)", "torch.set_num_threads(2)", "stale"),
+    ("methods/kd.py", "import", "import  ", "done"),
+    ("data/_protocols.py", "return ~windows.test, windows.test", "return ~windows.test, windows.test.copy()", "stale"),
+    ("data/_protocols.py", "judged[order[: max(1,", "judged[order[: max(2,", "done"),  # another protocol's
+]
+
+
+def test_records_are_stale_exactly_where_their_code_changed(tmp_path: Path, cache: Path) -> None:
+    package = tmp_path / "copy" / "kdbench"
+    for name, part in {".": kdbench, "methods": kdbench.methods, "architectures": kdbench.architectures}.items():
+        shutil.copytree(part.__path__[0], package / name, dirs_exist_ok=True)
+    shutil.copytree(kdbench.results.__path__[0], package / "results")
+    where = {"KDBENCH_STORE": str(tmp_path / "runs"), "KDBENCH_CACHE": str(cache), "PYTHONPATH": str(package.parent)}
+
+    def call(*arguments: str) -> str:
+        command = [sys.executable, "-c", "from kdbench.cli import main; main()", *arguments]
+        done = subprocess.run(command, env={**os.environ, **where}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    tiny = ("-d", "synthetic(people=4, windows=1, length=16)", "-p", "mlp(hidden=8):mlp(hidden=4)", "-m", "kd")
+    call("run", *tiny, "-S", "recipe.epochs=1", "--no-track", "-j", "1")
+    assert "kd: 1 done" in call("status")
+    for file, old, new, state in PLANTED:
+        path = package / file
+        source = path.read_text(encoding="utf-8")
+        assert old in source, f"{old!r} is not in {file}"
+        path.write_text(source.replace(old, new), encoding="utf-8")
+        assert f"kd: 1 {state}" in call("status"), f"{old!r} in {file}"
+        path.write_text(source, encoding="utf-8")
