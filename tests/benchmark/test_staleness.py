@@ -75,7 +75,7 @@ def test_records_are_stale_exactly_where_their_code_changed(tmp_path: Path, cach
     package = tmp_path / "copy" / "kdbench"
     for name, part in {".": kdbench, "methods": kdbench.methods, "architectures": kdbench.architectures}.items():
         shutil.copytree(part.__path__[0], package / name, dirs_exist_ok=True)
-    shutil.copytree(kdbench.results.__path__[0], package / "results")
+    shutil.copytree(kdbench.results.__path__[0], package / "results", dirs_exist_ok=True)
     where = {"KDBENCH_STORE": str(tmp_path / "runs"), "KDBENCH_CACHE": str(cache), "PYTHONPATH": str(package.parent)}
 
     def call(*arguments: str) -> str:
