@@ -114,8 +114,9 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
 def old_names(plan: Plan, store: Store) -> list[str]:
     """What to say where results of this matrix are here under the names of an older kdbench."""
     kept = remembered(store, plan.matrix)
-    missing = kept is not None and not any(digest in kept.cells for digest in plan.cells)
-    if kept is None or not missing or not any((store.folder(digest) / "record.json").exists() for digest in kept.cells):
+    if kept is None or not plan.cells.keys().isdisjoint(kept.cells):
+        return []
+    if not any((store.folder(digest) / "record.json").exists() for digest in kept.cells):
         return []
     return [
         "results of this matrix are here under other names, of an older kdbench or older versions of its methods or "

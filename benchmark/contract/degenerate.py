@@ -10,7 +10,7 @@ import torch
 from kdbench.architectures import Shapes
 from kdbench.contract.bench import Candidate
 from kdbench.contract.numerics import SIZES, Place, stand_in
-from kdbench.contract.rules import Verdict, Violation, few, watched
+from kdbench.contract.rules import Verdict, few, watched
 
 COUNTS = (2, 3)  # of classes, beside ENOUGH
 ENOUGH = 4
@@ -27,17 +27,13 @@ TOLD = "a loss that is left out with few classes is told in a note"
 
 def judge_few_classes(candidate: Candidate, role: str, settings: Mapping[str, Any], classes: int) -> Verdict:
     """Compare the gradient of every loss with the one that it has with enough classes."""
-    verdict, refusals = Verdict(), []
-    seen: dict[tuple[str, str], list[tuple[str, Violation]]] = {}  # the same is told once, with all its places
+    verdict, refusals, spots = Verdict(), [], []
     for where, sizes in LITTLE.items():
         one = _judge(candidate, role, settings, sizes, classes)
         refusals += [one.not_applicable] if one.not_applicable else []
-        for violation in one.violations:
-            seen.setdefault((violation.rule, violation.seen), []).append((f"{where} sizes", violation))
-    for (rule, what), spots in seen.items():
-        verdict.found(rule, f"{what} ({few([spot for spot, _ in spots])})")
-        verdict.violations[-1].__cause__ = spots[0][1].__cause__
-    if refusals and not seen:
+        spots += [(f"{where} sizes", violation) for violation in one.violations]
+    verdict.found_in(spots, few)
+    if refusals and not spots:
         verdict.not_applicable = refusals[0]
     return verdict
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kdbench.architectures import Outputs, Shapes
 from kdbench.contract.bench import Candidate
-from kdbench.contract.rules import Verdict, Violation, few, watched
+from kdbench.contract.rules import Verdict, few, watched
 from kdbench.methods import Batch, Method, Nets, Role, Setup
 
 SIZES = {  # what the student's and the teacher's stages (C, T) and embeddings are: never as many, as wide or as long
@@ -82,21 +82,15 @@ PRECISE = "losses are in float32 at least"
 
 def judge_hard_places(candidate: Candidate, role: str, settings: Mapping[str, Any]) -> Verdict:
     """Compute a method's losses and gradients in every hard place, at stages of every sizes that it extends to."""
-    verdict, refusals = Verdict(), {}
-    seen: dict[tuple[str, str], list[tuple[str, Violation]]] = {}  # the same is told once, with all its places
+    verdict, refusals, spots = Verdict(), {}, []
     for sizes in SIZES:
         for where, place in PLACES.items():
             one = _judge(candidate, role, settings, sizes, place)
-            for violation in one.violations:
-                spots = seen.setdefault((violation.rule, violation.seen), [])
-                spots.append((f"{where} of {sizes} sizes", violation))
+            spots += [(f"{where} of {sizes} sizes", violation) for violation in one.violations]
             if one.not_applicable and place is PLACES["ordinary"]:
                 refusals[sizes] = one.not_applicable
                 break
-    for (rule, what), spots in seen.items():
-        places = few([spot for spot, _ in spots])
-        verdict.found(rule, f"{what} ({len(spots)} places: {places})" if len(spots) > 1 else f"{what} ({places})")
-        verdict.violations[-1].__cause__ = spots[0][1].__cause__
+    verdict.found_in(spots, lambda at: f"{len(at)} places: {few(at)}" if len(at) > 1 else few(at))
     if len(refusals) == len(SIZES):
         verdict.not_applicable = next(iter(refusals.values()))
     return verdict

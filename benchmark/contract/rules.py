@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,20 @@ class Verdict:
     def found(self, rule: str, seen: str) -> None:
         """Take down what breaks a rule."""
         self.violations.append(Violation(rule, seen))
+
+    def found_in(self, spots: Iterable[tuple[str, Violation]], places: Callable[[list[str]], str]) -> None:
+        """Take down what was seen in several places, the same once.
+
+        Args:
+            spots: where, and what.
+            places: says where, given all places of one thing.
+        """
+        seen: dict[tuple[str, str], list[tuple[str, Violation]]] = {}
+        for spot, violation in spots:
+            seen.setdefault((violation.rule, violation.seen), []).append((spot, violation))
+        for (rule, what), alike in seen.items():
+            self.found(rule, f"{what} ({places([spot for spot, _ in alike])})")
+            self.violations[-1].__cause__ = alike[0][1].__cause__
 
     @contextmanager
     def watching(self, rule: str) -> Iterator[None]:

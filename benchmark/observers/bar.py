@@ -7,13 +7,11 @@ from importlib.util import find_spec
 from typing import TextIO
 
 from kdbench.observers._progress import Progress, Watched
-from kdbench.observers._told import result
-from kdbench.results.record import Record
-from kdbench.schedule.jobs import Job
+from kdbench.observers._told import Told
 from kdbench.schedule.observer import Observer
 
 
-class Bar(Observer):
+class Bar(Told):
     """A bar with what is running and the time left, over the lines of what has ended.
 
     Args:
@@ -26,7 +24,7 @@ class Bar(Observer):
         from rich.progress import Progress as RichProgress
         from rich.table import Column
 
-        self.progress = progress
+        super().__init__(progress)
         fixed, rest = Column(no_wrap=True), Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bar = RichProgress(
             BarColumn(bar_width=12, table_column=fixed),
@@ -39,15 +37,6 @@ class Bar(Observer):
         self._bar.start()
         self._task = self._bar.add_task("", total=progress.total, left="")
 
-    def finished(self, job: Job, record: Record) -> None:
-        name = self.progress.names[job.digest]
-        self._line(f"{self.progress.counted()} {name}: {result(record)}")
-        for warning in record.warnings:
-            self._line(f"  {name}: warning: {warning}")
-
-    def skipped(self, job: Job, reason: str) -> None:
-        self._line(f"{self.progress.counted()} {self.progress.names[job.digest]}: not run: {reason}")
-
     def tick(self) -> None:
         progress = self.progress
         self._bar.update(self._task, completed=progress.done, description=progress.now(), left=progress.time_left())
@@ -55,7 +44,7 @@ class Bar(Observer):
     def close(self) -> None:
         self._bar.stop()
 
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
         self._bar.console.print(text, markup=False, highlight=False)
 
 

@@ -6,17 +6,15 @@ import sys
 import time
 
 from kdbench.observers._progress import Progress, Watched
-from kdbench.observers._told import result
+from kdbench.observers._told import Told
 from kdbench.observers.bar import makes_bars
-from kdbench.results.record import Record
-from kdbench.schedule.jobs import Job
 from kdbench.schedule.observer import Observer
 
 HEARTBEAT = 60.0
 """Seconds between two lines about running cells."""
 
 
-class Lines(Observer):
+class Lines(Told):
     """Says a line for each job that ends.
 
     Args:
@@ -25,23 +23,15 @@ class Lines(Observer):
     """
 
     def __init__(self, run: Watched, progress: Progress) -> None:
-        self.run, self.progress = run, progress
+        super().__init__(progress)
+        self.run = run
         self._said = time.monotonic()
-
-    def finished(self, job: Job, record: Record) -> None:
-        name = self.progress.names[job.digest]
-        self._line(f"{self.progress.counted()} {name}: {result(record)}")
-        for warning in record.warnings:
-            self._line(f"  {name}: warning: {warning}")
-
-    def skipped(self, job: Job, reason: str) -> None:
-        self._line(f"{self.progress.counted()} {self.progress.names[job.digest]}: not run: {reason}")
 
     def tick(self) -> None:
         if self.progress.running and time.monotonic() - self._said >= HEARTBEAT:
-            self._line(f"  {self.progress.now()}")
+            self.line(f"  {self.progress.now()}")
 
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
         self._said = time.monotonic()
         self.run.say(text + (f"; {self.progress.time_left()}" if self.progress.left else ""))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import product
 
 import torch
@@ -112,13 +112,13 @@ class _Dataset:
     def about(self) -> Description:
         return self.data.description
 
-    @property
+    @cached_property
     def identity(self) -> Part:
         """Without the settings that say where it lies."""
         where = DATASETS.get(self.asked.name).whereabouts
         return replace(self.whole, settings=tuple(s for s in self.whole.settings if s[0] not in where))
 
-    @property
+    @cached_property
     def label(self) -> str:
         """What tables call it: what it calls itself, and the settings that make it another one."""
         known = dict(self.identity.settings)

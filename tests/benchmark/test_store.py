@@ -127,35 +127,6 @@ def test_a_plan_that_cannot_be_read_is_named(store: Path, content: str) -> None:
         remembered(runs, matrix)
 
 
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
-def test_results_are_read_where_the_data_are_not(call: Callable[..., Any], store: Path, tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    study.mkdir()
-    (study / "dataset.toml").write_text(
-        'name = "study"\nrate = 50\nclasses = ["walk", "sit"]\nchannels = [{ name = "x", unit = "g" }]\n'
-        "[split]\ntest = [3]\n[windows]\n"
-    )
-    people, labels = np.repeat([1, 2, 3], 8), np.tile([0, 1], 12)
-    x = np.random.default_rng(0).normal(size=(24, 1, 16))
-    np.savez(study / "windows.npz", x=x, y=labels, person=people)
-    sizes = ("-p", "mlp(hidden=8):mlp(hidden=4)", "-m", "kd", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=8")
-    job = ("-d", f"own(path={study})", *sizes)
-    assert call("run", *job, "--no-track", "-j", 1).code == 0
-    questions = [("table",), ("table", "--costs"), ("table", *job), ("status",), ("table", "--format", "csv")]
-    before = [call(*question) for question in questions]
-    assert all(ended.code == 0 for ended in before)
-    study.rename(tmp_path / "elsewhere")
-    assert [call(*question) for question in questions] == before
-    assert call("track", "rebuild").out == f"wrote 3 runs to {store / 'mlflow.db'}\n"
-    gone = f"own: {study} does not exist; wanted a folder that holds dataset.toml"
-    other = f"{gone}; without its data a matrix can be read only as it was run here"
-    assert call("table", "--seeds", 2).error == other
-    (study).mkdir()  # what is there now is no dataset
-    assert [call(*question) for question in questions] == before
-    study.rmdir()
-    assert call("run", *job, "--no-track").error == gone
-
-
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """A small study of the user's own."""
@@ -172,6 +143,27 @@ def study(tmp_path: Path) -> Path:
 
 
 OWN = ("-p", "mlp(hidden=8):mlp(hidden=4)", "-m", "kd", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=8")
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
+def test_results_are_read_where_the_data_are_not(
+    call: Callable[..., Any], store: Path, study: Path, tmp_path: Path
+) -> None:
+    job = ("-d", f"own(path={study})", *OWN)
+    assert call("run", *job, "--no-track", "-j", 1).code == 0
+    questions = [("table",), ("table", "--costs"), ("table", *job), ("status",), ("table", "--format", "csv")]
+    before = [call(*question) for question in questions]
+    assert all(ended.code == 0 for ended in before)
+    study.rename(tmp_path / "elsewhere")
+    assert [call(*question) for question in questions] == before
+    assert call("track", "rebuild").out == f"wrote 3 runs to {store / 'mlflow.db'}\n"
+    gone = f"own: {study} does not exist; wanted a folder that holds dataset.toml"
+    other = f"{gone}; without its data a matrix can be read only as it was run here"
+    assert call("table", "--seeds", 2).error == other
+    (study).mkdir()  # what is there now is no dataset
+    assert [call(*question) for question in questions] == before
+    study.rmdir()
+    assert call("run", *job, "--no-track").error == gone
 
 
 def test_a_dataset_of_ones_own_is_known_by_its_content_and_its_name_wherever_it_lies(
