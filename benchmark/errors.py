@@ -34,3 +34,8 @@ def nearest(what: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name.lower(), alike, n=1)
     hint = f" (did you mean {alike[near[0]]!r}?)" if near else ""
     return f"no {name!r} in {what}{hint}; known: {', '.join(names)}"
+
+
+def absent(error: BaseException, package: str) -> bool:
+    """Whether an import failed because the package is not installed, rather than while it was loaded."""
+    return isinstance(error, ModuleNotFoundError) and error.name == package

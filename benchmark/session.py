@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdbench.commands.planning import fresh_plan, kept_plan
+from kdbench.commands.runs import other_unfinished
 from kdbench.commands.status import plan_text, status_text
 from kdbench.errors import KdbenchError
 from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.plan.model import Plan
+from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
-from kdbench.store.memory import matrices
+from kdbench.store.memory import chosen, matrices
+from kdbench.store.plugins import look_in, named_by_content
 from kdbench.store.records import Store
 
 if TYPE_CHECKING:
@@ -86,11 +89,23 @@ class Session:
     ) -> None:
         self.runtime, self.say = where, say
         self.store = Store(where.store)
-        previous = next((matrix for _, matrix in matrices(self.store)), None) if last else None
-        if last and previous is None and selection == Selection():
-            raise KdbenchError(f"no matrix was run in {where.store} yet (--store, KDBENCH_STORE)")
-        self.matrix = selection.matrix(previous)
-        self._chosen = bool(selection.datasets) or selection.config is not None
+        look_in(self.store)
+        self.matrix = named_by_content(selection.matrix(self._base(selection, last=last)))
+        named = selection.config is not None or selection.stored is not None
+        self._chosen, self._named = bool(selection.datasets) or named, named
+
+    def _base(self, selection: Selection, *, last: bool) -> Matrix | None:
+        """The matrix of the store that a selection starts from; None where it starts from no such."""
+        if selection.stored is not None:
+            if selection.config is not None:
+                raise KdbenchError("-c and --matrix both say which matrix is meant; give one of them")
+            return chosen(self.store, selection.stored).matrix
+        if not last or selection.config is not None:
+            return None
+        previous = next((kept.matrix for kept in matrices(self.store)), None)
+        if previous is None and selection == Selection():
+            raise KdbenchError(f"no matrix was run in {self.store.root} yet (--store, KDBENCH_STORE)")
+        return previous
 
     def plan(self) -> Plan:
         """The matrix written out anew, as `run` would run it; data that are missing are fetched."""
@@ -116,11 +131,19 @@ class Session:
         from kdbench.commands.run import Ask, run
 
         ask = Ask(jobs, track, retry_failed, rerun_stale, executor)
-        return run(self.plan(), self.runtime, ask, self.say, show)
+        plan = self.plan()
+        if not self._named and (other := other_unfinished(self.store, plan.matrix)):
+            self.say(other)
+        return run(plan, self.runtime, ask, self.say, show)
 
     def plan_text(self, *, cells: bool = False) -> str:
-        """What a run would do."""
-        return plan_text(self.plan(), self.store, cells=cells)
+        """What a run would do, and how long it would take."""
+        from kdbench.commands.pace import how_long
+        from kdbench.commands.run import default_jobs
+
+        plan = self.plan()
+        paced = how_long(plan, self.runtime, default_jobs(self.runtime))
+        return plan_text(plan, self.store, cells=cells, how_long=paced)
 
     def status(self) -> str:
         """What is done, running, failed, stale or missing."""

@@ -7,10 +7,11 @@ import io
 import time
 import traceback
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kdbench.costs.counting import parameters
 from kdbench.costs.timing import costs
 from kdbench.data import protocol
 from kdbench.errors import KdbenchError
+from kdbench.files import Refused
 from kdbench.machine import Runtime
 from kdbench.provenance.environment import commit, device_name, peak_memory, versions
 from kdbench.provenance.sources import sources
@@ -30,8 +32,9 @@ from kdbench.results.record import SCHEMA, Record
 from kdbench.schedule.jobs import Job
 from kdbench.spec.cell import Cell, Part
 from kdbench.store.artefacts import read_checkpoint, read_weights, write_checkpoint, write_weights
+from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
-from kdbench.text import first_line
+from kdbench.text import first_line, printable
 from kdbench.training.determinism import reproducible
 from kdbench.training.loop import Diverged, Training
 from kdbench.training.work import Given, Result, Taught, Work
@@ -43,7 +46,9 @@ _worker_data = lru_cache(maxsize=2)(load_data)  # a worker's cells often share a
 _costs: dict[tuple[Part, int, int, int], dict[str, float]] = {}
 
 
-def run_job(job: Job, runtime: Runtime, on_epoch: Callable[[], None] = lambda: None) -> Record:
+def run_job(
+    job: Job, runtime: Runtime, on_epoch: Callable[[], None] = lambda: None, *, contained: bool = False
+) -> Record:
     """Run a cell from its checkpoint, or from the start, and keep its result.
 
     What goes wrong in training, such as a loss that is not finite, makes a failed record. A fault of the machine's
@@ -53,19 +58,53 @@ def run_job(job: Job, runtime: Runtime, on_epoch: Callable[[], None] = lambda: N
         job: what to run; the cell of its teacher must be done.
         runtime: where.
         on_epoch: called after each epoch.
+        contained: whether this process is there for jobs alone, so that Ctrl-C is none of its business and a
+            ``KeyboardInterrupt`` comes from the method.
+
+    Raises:
+        Refused: if files of the store or the cache cannot be written.
+        KdbenchError: if the data are not those of the plan, or the teacher's files are damaged.
     """
     cell, store = job.cell, Store(runtime.store)
+    look_in(store)
     with reproducible(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         device = torch.device(runtime.device)
-        attempt = _Attempt(Work(cell, _given(job, store, runtime, device)), store, runtime)
+        taught_by = None if cell.teacher_cell is None else store.weights_hash(cell.teacher_cell)
+        attempt = _Attempt(Work(cell, _given(job, store, runtime, device)), store, runtime, contained)
         reason = attempt.run(on_epoch)
-    record = _record(cell, attempt, reason, sorted({str(w.message) for w in caught}), device)
+    record = _record(
+        cell,
+        reason,
+        attempt.work.split.side,
+        device,
+        metrics={} if attempt.result is None else attempt.result.metrics,
+        facts={} if attempt.result is None else attempt.result.facts,
+        costs=attempt.costs,
+        warnings=sorted({_said(each.message) for each in caught}),
+        seconds=attempt.seconds,
+        teacher_weights=taught_by,
+    )
     if attempt.result is not None:
         write_weights(store, cell.digest, attempt.result.weights)
     predictions = None if attempt.result is None else attempt.result.predictions
-    store.finish(record, curve=_csv(attempt.curve), predictions=predictions)
-    return record
+    return store.finish(record, curve=_csv(attempt.curve), predictions=predictions)
+
+
+def warm_up() -> None:
+    """Load what torch loads at the first training, so that copies of this process need not."""
+    with reproducible():
+        torch.optim.Adam([nn.Parameter(torch.zeros(1))], fused=True)
+
+
+def lost(job: Job, runtime: Runtime, reason: str) -> Record:
+    """Keep that a cell failed whose process ended before it could say so itself.
+
+    Raises:
+        Refused: if files of the store cannot be written.
+    """
+    record = _record(job.cell, reason, protocol(job.cell.protocol).side, torch.device(runtime.device))
+    return Store(runtime.store).finish(record, curve="")
 
 
 def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Given:
@@ -97,8 +136,16 @@ def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Gi
 def _teacher_folder(cell: Cell, teacher_cell: str, store: Store, runtime: Runtime, device: torch.device) -> Path:
     """Where the frozen teacher's outputs are kept: the name holds all that they depend on."""
     code = sources(cell)
-    made_from = [teacher_cell, store.weights_hash(teacher_cell), code["teacher"], code["loop"]]
+    made_from = [teacher_cell, store.weights_hash(teacher_cell)[:16], code["teacher"], code["loop"]]
     return runtime.cache / "teachers" / "-".join([*made_from, device.type, torch.__version__])
+
+
+class _Outside(BaseException):
+    """Carries what whoever watches raised past what is blamed on the method."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 @dataclass
@@ -109,11 +156,13 @@ class _Attempt:
         work: what is trained.
         store: where checkpoints are.
         runtime: how often they are written.
+        contained: whether a ``KeyboardInterrupt`` is the method's.
     """
 
     work: Work
     store: Store
     runtime: Runtime
+    contained: bool
     result: Result | None = None
     costs: dict[str, float] = field(default_factory=dict)
     _earlier: float = 0.0
@@ -135,17 +184,23 @@ class _Attempt:
         try:
             self.work.build()
             self._train(on_epoch)
-            self.result = self.work.evaluate()
+            result = self.work.evaluate()
+            self.result = replace(result, facts=_numbers(result.facts))
             self.costs = _costs_of_run(self.work)
-        except (OSError, KdbenchError):
+        except Refused:
             raise
+        except _Outside as outside:
+            raise outside.error from None
         except Diverged as error:
             reason = str(error)
         except (MemoryError, torch.OutOfMemoryError) as error:
             reason = f"out of memory: {first_line(error)}"
-        except Exception as error:
+        except BaseException as error:  # whatever a method raises, SystemExit included, is its own
+            if isinstance(error, KeyboardInterrupt) and not self.contained:
+                raise
             where = traceback.extract_tb(error.__traceback__)[-1]
-            reason = f"{type(error).__name__}: {first_line(error)} ({Path(where.filename).name}, line {where.lineno})"
+            said = f"{type(error).__name__}: {first_line(error)} ({Path(where.filename).name}, line {where.lineno})"
+            reason = printable(said)
             self.store.write_traceback(self.work.cell.digest, traceback.format_exc())
         else:
             return None
@@ -159,36 +214,37 @@ class _Attempt:
         if checkpoint and checkpoint["sources"] == made_from:
             self.work.training.load_state(checkpoint["training"])
             self._earlier = checkpoint["seconds"]
-        last = time.monotonic()
+        last, begun = time.monotonic(), self.work.training.epoch
 
         def observe(training: Training) -> None:
             nonlocal last
+            training.curve[-1] = _numbers(training.curve[-1])
             if training.epoch < cell.recipe.epochs and time.monotonic() - last >= self.runtime.checkpoint_seconds:
                 state = {"training": training.state(), "sources": made_from, "seconds": self.seconds}
                 write_checkpoint(store, cell.digest, state)
                 last = time.monotonic()
-            store.write_epoch(cell.digest, training.epoch)
-            on_epoch()
+            store.write_epoch(cell.digest, training.epoch, begun)
+            try:
+                on_epoch()
+            except Exception as error:
+                raise _Outside(error) from error
 
-        store.write_epoch(cell.digest, self.work.training.epoch)
+        store.write_epoch(cell.digest, begun, begun)
         self.work.train(observe)
 
 
-def _record(cell: Cell, attempt: _Attempt, reason: str | None, warned: list[str], device: torch.device) -> Record:
-    result = attempt.result
+def _record(cell: Cell, reason: str | None, side: str, device: torch.device, **told: Any) -> Record:
+    """A record; ``told`` is what only a training that did not lose its process can say."""
+    unknown = {"metrics": {}, "facts": {}, "costs": {}, "warnings": [], "seconds": 0.0}
     return Record(
+        **{**unknown, **told},
         schema=SCHEMA,
         digest=cell.digest,
         cell=cell.plain,
         kind=METHODS.get(cell.method.name).kind,
         status="failed" if reason else "done",
         reason=reason,
-        side=attempt.work.split.side,
-        metrics={} if result is None else result.metrics,
-        facts={} if result is None else result.facts,
-        costs=attempt.costs,
-        warnings=warned,
-        seconds=attempt.seconds,
+        side=side,
         peak_memory=peak_memory(device),
         device=device_name(device),
         versions=versions(),
@@ -218,6 +274,28 @@ def _costs_of(work: Work, part: Part | None, network: nn.Module) -> dict[str, fl
     if key not in _costs:
         _costs[key] = costs(network, channels, length, seconds=TIMED)
     return dict(_costs[key])
+
+
+def _numbers(facts: Any) -> dict[str, float]:
+    """What a method reports about itself, as plain numbers.
+
+    Raises:
+        TypeError: if something of it is no number.
+    """
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"facts are a {type(facts).__name__}, wanted a dict of numbers by name")
+    for key, value in facts.items():
+        if not isinstance(key, str) or not isinstance(value, Real):
+            raise TypeError(f"the fact {key!r} is a {type(value).__name__}, wanted a number by a name")
+    return {printable(key): float(value) for key, value in facts.items()}
+
+
+def _said(warning: Warning | str) -> str:
+    """A warning as a text that can be kept."""
+    try:
+        return printable(str(warning))
+    except Exception:
+        return type(warning).__name__
 
 
 def _csv(curve: list[dict[str, Any]]) -> str:

@@ -58,3 +58,5 @@ class Asked:
     """The recipe's note, such as "not for publication"; often empty."""
     warning: str = ""
     """What must be said against the protocol, such as that it leaks; usually empty."""
+    cells: int = 0
+    """How many training runs the whole matrix is; 0 where that is not known."""

@@ -1,12 +1,16 @@
 """The result of one training run as plain data, and its JSON form."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 SCHEMA = 1
+
+WEIGHTS = "student.pt"
+"""The file beside a record that holds what was deployed, and what teaches where others are taught by it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Record:
     commit: str | None
     finished: str
     """Time of completion, ISO 8601."""
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the files beside the record, by name; empty in records that were made before it was kept."""
+    teacher_weights: str | None = None
+    """SHA-256 of the weights file of the teacher that taught; None without one, and in records made before."""
 
     def __post_init__(self) -> None:
         if not _is_int(self.schema) or self.schema != SCHEMA:
@@ -64,35 +72,48 @@ class Record:
             raise ValueError("record: a failed run came without a reason")
 
     def to_json(self) -> str:
-        """JSON text: fields in their declared order, nested keys sorted, NaN and infinities as null.
+        """JSON text: fields in their declared order, nested keys sorted, NaN and infinities as null, and a checksum.
 
         Raises ``TypeError`` on a value that is not JSON data, such as a tensor.
         """
-        return json.dumps({f.name: _plain(getattr(self, f.name)) for f in fields(self)}, indent=1, allow_nan=False)
+        content = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return json.dumps({**content, "check": _checksum(content)}, indent=1, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
         """The record that ``to_json`` wrote; a null among facts, costs and seconds reads as NaN.
 
-        Raises ``ValueError`` on text that is no JSON object, another schema, missing or unknown fields, wrong types.
+        Raises ``ValueError`` on text that is no JSON object, another schema, missing or unknown fields, wrong types, or
+        where the checksum is not that of the rest; a text without one is an older record.
         """
         try:
             content = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"record: {_short(text)} came, JSON is wanted ({error})") from error
         if not isinstance(content, dict):
             raise ValueError(f"record: {_short(content)} came, a JSON object is wanted")
         if content.get("schema") != SCHEMA:
             raise ValueError(f"record: schema {content.get('schema')!r} came, schema {SCHEMA} is wanted")
+        check = content.pop("check", None)
+        came = _checksum(content)
         names = {f.name for f in fields(cls)}
-        if content.keys() != names:
-            missing, unknown = sorted(names - content.keys()), sorted(content.keys() - names)
+        needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
+        if not needed <= content.keys() <= names:
+            missing, unknown = sorted(needed - content.keys()), sorted(content.keys() - names)
             raise ValueError(f"record: fields missing: {missing}, unknown: {unknown}; wanted: {sorted(names)}")
         for name in ("facts", "costs"):
             if isinstance(content[name], dict):
                 content[name] = {key: _number(value) for key, value in content[name].items()}
         content["seconds"] = _number(content["seconds"])
-        return cls(**content)
+        record = cls(**content)
+        if check not in (None, came):
+            raise ValueError(f"record: its checksum is {came}, {_short(check)} is wanted: it is damaged")
+        return record
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """Of a record's fields as JSON has them."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _number(value: Any) -> Any:
@@ -152,4 +173,6 @@ _WANTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "sources": _TEXTS,
     "commit": _TEXT_OR_NONE,
     "finished": _TEXT,
+    "files": _TEXTS,
+    "teacher_weights": _TEXT_OR_NONE,
 }

@@ -23,6 +23,14 @@ from kdbench.spec.words import Spec
 T = TypeVar("T", bound=Method | Backbone | Dataset)
 
 
+_outsiders: set[str] = set()
+
+
+def outsiders() -> bool:
+    """Whether a class from outside kdbench was loaded into this process, which it may have changed."""
+    return bool(_outsiders)
+
+
 class Catalog(Generic[T]):
     """All classes of one kind.
 
@@ -48,7 +56,10 @@ class Catalog(Generic[T]):
         found = self._classes.get(name)
         if found is None:
             definition = self.known.find(name)
-            found = self._built_in(definition) if definition.name is None else self._plugged(name, definition)
+            if definition.file is not None:
+                found = self.read(definition.file, definition.module)
+            else:
+                found = self._built_in(definition) if definition.name is None else self._plugged(name, definition)
             self._classes[name] = found
         return found
 
@@ -60,11 +71,12 @@ class Catalog(Generic[T]):
         return self._only(module)
 
     def _plugged(self, name: str, definition: Definition) -> type[T]:
+        _outsiders.add(str(definition))
         try:
             loaded: Any = importlib.import_module(definition.module)
             for attribute in str(definition.name).split("."):
                 loaded = getattr(loaded, attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise KdbenchError(f"{definition}, the plug-in {name!r} in {self.known.kind}: {error!r}") from None
         if not (inspect.isclass(loaded) and issubclass(loaded, self.base)):
             raise KdbenchError(f"{definition} is not a subclass of {self.base.__name__}")
@@ -84,15 +96,20 @@ class Catalog(Generic[T]):
             raise KdbenchError(f"{module.__file__} defines {len(public)} public {self.known.kind}, wanted exactly one")
         return self._whole(public[0], f"{module.__file__}")
 
-    def read(self, path: Path) -> type[T]:
+    def read(self, path: Path, module_name: str | None = None) -> type[T]:
         """The class that a file anywhere defines, whether or not its name is known here.
+
+        Args:
+            path: of the file.
+            module_name: what its module is called; after the file by default.
 
         Raises:
             KdbenchError: if there is no such file, it cannot be imported or does not define exactly one class.
         """
         if not path.is_file():
             raise KdbenchError(f"there is no file {path}")
-        found = importlib.util.spec_from_file_location(f"kdbench_file_{path.stem}", path)
+        _outsiders.add(str(path))
+        found = importlib.util.spec_from_file_location(module_name or f"kdbench_file_{path.stem}", path)
         assert found is not None
         assert found.loader is not None
         module = importlib.util.module_from_spec(found)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
+
+from kdbench.cli._output import echo, prepare
 
 EPILOG = """\b
 Examples:
   kdbench run                                        a first look, a few minutes
   kdbench run -c paper -j 8                          the full job, on eight cores
-  kdbench run -p 'resnet_lstman(width=0.25):mlp' --seeds 5 --recipe cpu
+  kdbench run -p 'resnet_lstman(width=0.25):mlp(hidden=64)' --seeds 5 --recipe cpu
   kdbench run -m METHOD -m 'METHOD(role=tuned)'      rows of your choice
   kdbench plan -c mine.toml -S METHOD.KEY=VALUE -S recipe.epochs=20
   kdbench list methods                               which there are, by kind
@@ -26,7 +29,7 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
     if wanted and not context.resilient_parsing:
         from importlib.metadata import version
 
-        click.echo(f"kdbench {version('kdbench')}")
+        echo(f"kdbench {version('kdbench')}")
         context.exit()
 
 
@@ -36,13 +39,14 @@ class _Group(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         from kdbench.errors import KdbenchError
 
+        prepare()
+        _let_warnings_be_warnings()
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": True})
         except KdbenchError as error:
-            click.echo(f"error: {error}", err=True)
+            echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:  # the reader of `kdbench table | head` has gone
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] not in ("torch", "numpy", "pandas", "seaborn"):
@@ -50,9 +54,33 @@ class _Group(click.Group):
             click.echo(f"error: this needs {error.name}, which is not installed", err=True)
             sys.exit(2)
         except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {place}{error.strerror or error}", err=True)
+            place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+            echo(f"error: {place}{error.strerror or error}", err=True)
             sys.exit(1)
+        except (ImportError, MemoryError) as error:
+            echo(f"error: {_lacking(error)}", err=True)
+            sys.exit(1)
+
+
+def _let_warnings_be_warnings() -> None:
+    """Where the user's Python is told to raise warnings, do not, nor let workers: they come from other packages.
+
+    Test runners set their filters in another way, and keep them.
+    """
+    meant = [option for option in sys.warnoptions if not option.lstrip().startswith("e")]  # "error", or less of it
+    if meant != sys.warnoptions:
+        sys.warnoptions[:] = meant
+        os.environ["PYTHONWARNINGS"] = ",".join(meant)
+        warnings.filters[:] = [each for each in warnings.filters if each[0] != "error"]  # type: ignore[index]
+
+
+def _lacking(error: ImportError | MemoryError) -> str:
+    """What this machine or its Python lacks, in one line."""
+    reason = str(error).splitlines()
+    if isinstance(error, MemoryError):
+        return "out of memory" + (f": {reason[0]}" if reason else "")
+    what = f"package {error.name} " if error.name else "a package "
+    return f"{what}cannot be loaded: {reason[0] if reason else type(error).__name__}"
 
 
 @click.group(

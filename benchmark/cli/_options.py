@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdbench.cli._output import echo
 from kdbench.errors import nearest
 from kdbench.machine import DEFAULT_STORE
 
@@ -52,18 +53,30 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 selected = _options(
     click.option(
-        "-c", "--config", metavar="MATRIX", help="A shipped matrix by name (`kdbench list matrices`) or a TOML file."
+        "-c",
+        "--config",
+        metavar="MATRIX",
+        help="A shipped matrix by name (`kdbench list matrices`), a TOML file, or the JSON that a store holds.",
     ),
-    click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Dataset; repeat for several."),
+    click.option(
+        "--matrix",
+        "stored",
+        metavar="NAME|ID",
+        help="A matrix that was run in the store (`kdbench list runs`); the beginning of its id is enough.",
+    ),
+    click.option("--name", metavar="NAME", help="What this selection is called; by default as the matrix is."),
+    click.option(
+        "-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Dataset; several with commas, or repeat."
+    ),
     click.option(
         "-p",
         "--pair",
         "pairs",
         multiple=True,
         metavar="TEACHER:STUDENT",
-        help="Networks, or a list of pairs by name (`kdbench list pairs`); repeat for several.",
+        help="Networks, or a list of pairs by name (`kdbench list pairs`); several as above.",
     ),
-    click.option("-m", "--method", "methods", multiple=True, metavar="NAME", help="Method; repeat for several."),
+    click.option("-m", "--method", "methods", multiple=True, metavar="NAME", help="Method; several as above."),
     click.option("--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 0,3."),
     click.option("--recipe", metavar="NAME", help="How networks are trained (`kdbench list recipes`)."),
     click.option("--protocol", metavar="NAME", help="How people are divided (`kdbench list protocols`)."),
@@ -98,14 +111,23 @@ on_device = click.option(
 )
 
 
+def format_of(form: str | None, output: Path | None, default: str, more: dict[str, str] | None = None) -> str:
+    """The format of what is printed or written: as asked for, or as the file's ending says."""
+    if output is None:
+        return form or default
+    from kdbench.commands.tables import format_of_file
+
+    return format_of_file(output, form, default, more)
+
+
 def write(text: str, output: Path | None) -> None:
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        echo(text, nl=not text.endswith("\n"))
         return
     from kdbench.files import write_whole
 
     write_whole(output, text if text.endswith("\n") else text + "\n")
-    click.echo(f"wrote {output}")
+    echo(f"wrote {output}")
 
 
 def runtime(**where: Any) -> Runtime:
@@ -120,4 +142,4 @@ def session(chosen: dict[str, Any], *, last: bool = False) -> Session:
     from kdbench.spec.selection import Selection
 
     where = runtime(**{key: chosen.pop(key) for key in ("store", "data_dir", "device") if key in chosen})
-    return Session(Selection(**chosen), where, say=lambda line: click.echo(line, err=True), last=last)
+    return Session(Selection(**chosen), where, say=lambda line: echo(line, err=True), last=last)

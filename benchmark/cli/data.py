@@ -8,6 +8,7 @@ import click
 
 from kdbench.cli._main import main
 from kdbench.cli._options import runtime, with_data
+from kdbench.cli._output import echo
 
 
 @main.group()
@@ -21,7 +22,7 @@ def data_list(data_dir: Path | None) -> None:
     """List every dataset and whether it is here."""
     from kdbench.commands.data import overview
 
-    click.echo(overview(runtime(data_dir=data_dir)))
+    echo(overview(runtime(data_dir=data_dir)))
 
 
 @data.command()
@@ -33,7 +34,7 @@ def fetch(names: tuple[str, ...], data_dir: Path | None) -> None:
     from kdbench.spec.words import Spec
 
     for name in names:
-        click.echo(fetch(Spec.parse(name), runtime(data_dir=data_dir)))
+        echo(fetch(Spec.parse(name), runtime(data_dir=data_dir)))
 
 
 @data.command()
@@ -45,7 +46,7 @@ def verify(names: tuple[str, ...], data_dir: Path | None) -> None:
     from kdbench.spec.words import Spec
 
     for name in names:
-        click.echo(verify(Spec.parse(name), runtime(data_dir=data_dir)))
+        echo(verify(Spec.parse(name), runtime(data_dir=data_dir)))
 
 
 @data.command(name="show")
@@ -64,7 +65,7 @@ def data_show(name: str, output: Path | None, data_dir: Path | None) -> None:
     if output is not None:
         plot(Spec.parse(name), where, output)
         text += f"\n\nwrote {output}"
-    click.echo(text)
+    echo(text)
 
 
 @data.command()
@@ -77,4 +78,4 @@ def splits(name: str, protocol: str, seed: int, data_dir: Path | None) -> None:
     from kdbench.commands.data import splits
     from kdbench.spec.words import Spec
 
-    click.echo(splits(Spec.parse(name), protocol, seed, runtime(data_dir=data_dir)))
+    echo(splits(Spec.parse(name), protocol, seed, runtime(data_dir=data_dir)))

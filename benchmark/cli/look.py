@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import write
+from kdbench.cli._options import format_of, in_store, write
+from kdbench.cli._output import echo
 
 
 @main.command()
@@ -22,9 +23,7 @@ from kdbench.cli._options import write
     "--format",
     "form",
     type=click.Choice(["text", "markdown", "csv"]),
-    default="text",
-    show_default=True,
-    help="csv has every number in full precision.",
+    help="csv has every number in full precision.  [default: by -o, or text]",
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 def profile(
@@ -34,7 +33,7 @@ def profile(
     dataset: str | None,
     layers: bool,
     no_latency: bool,
-    form: str,
+    form: str | None,
     output: Path | None,
 ) -> None:
     """Show what networks cost: parameters, multiply-adds, memory, file size, latency. Without names: all networks.
@@ -49,25 +48,40 @@ def profile(
         raise click.UsageError("--dataset says what --window and --classes say; give one or the other")
     size = (*window_size(window or "9x128"), classes or 6) if dataset is None else size_of(Spec.parse(dataset))
     seconds = 0 if no_latency else SECONDS
+    form = format_of(form, output, "text", {".txt": "text"})
     write(profile(names, size, form=form, seconds=seconds, layers=layers), output)
 
 
 @main.command(name="list")
 @click.argument("kind", required=False)
-def list_(kind: str | None) -> None:
-    """List what there is: methods, networks, datasets, matrices, pairs, recipes or protocols; all without KIND."""
+@in_store
+def list_(kind: str | None, store: Path) -> None:
+    """List what there is: methods, networks, datasets, matrices, pairs, recipes or protocols; all without KIND.
+
+    The KIND `runs` lists the matrices that were run in the store.
+    """
     from kdbench.commands.listing import listing
 
-    click.echo(listing(kind))
+    if kind == "runs":
+        from kdbench.commands.runs import runs_text
+        from kdbench.store.records import Store
+
+        echo(runs_text(Store(store)))
+        return
+
+    echo(listing(kind))
 
 
 @main.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Explain a method, network, dataset, matrix, list of pairs, recipe or protocol: source, formula, settings."""
+    """Explain a method, network, dataset, matrix, list of pairs, recipe or protocol: source, formula, settings.
+
+    Also the method in a .py file, and the matrix in a .toml file or in a store's .json.
+    """
     from kdbench.commands.listing import page
 
-    click.echo(page(name))
+    echo(page(name))
 
 
 @main.command()
@@ -88,6 +102,6 @@ def check(method: str, pairs: str, seed: int) -> None:
     """
     from kdbench.contract.report import check
 
-    every, say = pairs == "all", click.echo
-    kept = check(method, every_pair=every, seed=seed, say=say, progress=lambda line: click.echo(line, err=True))
+    every, say = pairs == "all", echo
+    kept = check(method, every_pair=every, seed=seed, say=say, progress=lambda line: echo(line, err=True))
     sys.exit(0 if kept else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from kdbench.cli._main import main
 from kdbench.cli._options import (
     executor_names,
     format_names,
+    format_of,
     in_store,
     named,
     on_device,
@@ -20,6 +22,10 @@ from kdbench.cli._options import (
     with_data,
     write,
 )
+from kdbench.cli._output import echo
+from kdbench.cli._signals import stoppable
+
+STOPPED = "stopped; finished cells and checkpoints are kept, run the same command again to go on"
 
 
 @main.command()
@@ -30,7 +36,7 @@ from kdbench.cli._options import (
 @click.option("--cells", is_flag=True, help="List every cell with its digest.")
 def plan(cells: bool, **chosen: Any) -> None:
     """Show what `run` would do, without training anything; a dataset that is missing is fetched."""
-    click.echo(session(chosen).plan_text(cells=cells))
+    echo(session(chosen).plan_text(cells=cells))
 
 
 @main.command()
@@ -55,19 +61,21 @@ def run(jobs: int | None, executor: str | None, no_track: bool, retry_failed: bo
 
     Stop it with Ctrl-C whenever you like: run it again and it goes on from there.
     """
-    try:
-        ran = session(chosen).run(
-            jobs=jobs,
-            track=not no_track,
-            retry_failed=retry_failed,
-            rerun_stale=stale,
-            executor=executor,
-            show=lambda text: click.echo(f"\n{text}"),
-        )
-        code = ran.exit_code
-    except KeyboardInterrupt:
-        click.echo("\nstopped; finished cells and checkpoints are kept, run the same command again to go on", err=True)
-        code = 130
+    with stoppable() as stop:
+        try:
+            ran = session(chosen).run(
+                jobs=jobs,
+                track=not no_track,
+                retry_failed=retry_failed,
+                rerun_stale=stale,
+                executor=executor,
+                show=lambda text: echo(f"\n{text}"),
+            )
+            code = ran.exit_code
+        except KeyboardInterrupt:
+            stop.ending, code = True, stop.exit_code
+            with suppress(OSError):  # the terminal has gone
+                echo(f"\n{STOPPED}", err=True)
     sys.exit(code)
 
 
@@ -75,9 +83,17 @@ def run(jobs: int | None, executor: str | None, no_track: bool, retry_failed: bo
 @selected
 @in_store
 @with_data
-def status(**chosen: Any) -> None:
+@click.option("--verify", is_flag=True, help="Hold every file of the store against its checksum instead; 1 if damaged.")
+def status(verify: bool, **chosen: Any) -> None:
     """Show what is done, running, failed (and why), stale or missing. Without options: of the matrix run last."""
-    click.echo(session(chosen, last=True).status())
+    if verify:
+        from kdbench.commands.upkeep import verify_text
+        from kdbench.store.records import Store
+
+        text, well = verify_text(Store(chosen["store"]))
+        echo(text)
+        sys.exit(0 if well else 1)
+    echo(session(chosen, last=True).status())
 
 
 @main.command()
@@ -89,9 +105,7 @@ def status(**chosen: Any) -> None:
     "form",
     metavar="NAME",
     callback=named("formats", format_names),
-    default="markdown",
-    show_default=True,
-    help="markdown, or csv: a line per run; csv-wide and --costs have a line per row.",
+    help="markdown, or csv: a line per run; csv-wide and --costs have a line per row.  [default: by -o, or markdown]",
 )
 @click.option(
     "--metric",
@@ -105,8 +119,9 @@ def status(**chosen: Any) -> None:
     "--costs", is_flag=True, help="What the networks cost: each alone beside its scores, and against the teacher."
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-def table(form: str, metrics: tuple[str, ...], costs: bool, output: Path | None, **chosen: Any) -> None:
+def table(form: str | None, metrics: tuple[str, ...], costs: bool, output: Path | None, **chosen: Any) -> None:
     """Print the table of what has been run. Without options: of the matrix run last."""
+    form, metrics = format_of(form, output, "markdown"), tuple(part for each in metrics for part in each.split(","))
     asked = session(chosen, last=True)
     write(asked.cost_table(form, metrics) if costs else asked.table(form, metrics), output)
 
@@ -127,4 +142,4 @@ def plot(metric: str, costs: bool, output: Path | None, **chosen: Any) -> None:
     """Draw the gain over the student alone, every seed a point. Without options: of the matrix run last."""
     path = output or Path("costs.png" if costs else "gain.png")
     session(chosen, last=True).plot(metric, path, costs=costs)
-    click.echo(f"wrote {path}")
+    echo(f"wrote {path}")

@@ -11,6 +11,7 @@ import click
 
 from kdbench.cli._main import main
 from kdbench.cli._options import in_store, runtime
+from kdbench.cli._output import echo
 
 
 @main.command()
@@ -18,11 +19,17 @@ from kdbench.cli._options import in_store, runtime
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(store: Path, port: int) -> None:
     """Open the tracked runs in MLflow's pages, on this machine only. Stop it with Ctrl-C."""
+    from kdbench.errors import MachineError
+
+    if not free(port):
+        raise MachineError(f"port {port} of this machine is taken; another is chosen with --port")
     from kdbench.track.tracker import ui_command
 
     command, environment, page = ui_command(store, port)
-    click.echo(f"open {page}\n(starting takes some seconds; Ctrl-C stops it)")
-    sys.exit(serve([sys.executable, *command], {**os.environ, **environment}))
+    echo(f"open {page}\n(starting takes some seconds; Ctrl-C stops it)")
+    if code := serve([sys.executable, *command], {**os.environ, **environment}):
+        raise MachineError(f"MLflow's server ended by itself, with exit code {code}")
+    sys.exit(0)
 
 
 @main.group()
@@ -34,10 +41,25 @@ def track() -> None:
 @in_store
 def track_rebuild(store: Path) -> None:
     """Write the MLflow database again from the records."""
+    from kdbench.text import counted
     from kdbench.track.mirror import rebuild
 
     count = rebuild(runtime(store=store))
-    click.echo(f"wrote {count} runs to {store / 'mlflow.db'}")
+    echo(f"wrote {counted(count, 'run')} to {store / 'mlflow.db'}")
+
+
+def free(port: int) -> bool:
+    """Whether a server may listen there."""
+    import socket
+
+    with socket.socket() as asked:
+        if os.name == "posix":  # what is left of a server that has just ended does not count; elsewhere it means more
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def serve(command: list[str], environment: dict[str, str]) -> int:
@@ -50,7 +72,7 @@ def serve(command: list[str], environment: dict[str, str]) -> int:
     try:
         return server.wait()
     except KeyboardInterrupt:
-        click.echo("stopped")
+        echo("stopped")
         return 0
     finally:
         if hasattr(os, "killpg"):

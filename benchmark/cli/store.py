@@ -8,6 +8,7 @@ import click
 
 from kdbench.cli._main import main
 from kdbench.cli._options import in_store
+from kdbench.cli._output import echo
 
 
 @main.group()
@@ -27,4 +28,4 @@ def upgrade(store: Path, dry_run: bool) -> None:
     from kdbench.commands.upkeep import upgrade_text
     from kdbench.store.records import Store
 
-    click.echo(upgrade_text(Store(store), dry=dry_run))
+    echo(upgrade_text(Store(store), dry=dry_run))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdbench.catalog.find import DATASETS, METHODS, NETWORKS
+from kdbench.catalog.find import DATASETS, METHODS, NETWORKS, Catalog
 from kdbench.catalog.schema import Setting, settings_of
 from kdbench.data import PROTOCOLS
 from kdbench.errors import KdbenchError, nearest
@@ -18,7 +18,7 @@ from kdbench.spec.matrix import Matrix, shipped_matrices
 from kdbench.spec.pairs import pair_lists
 from kdbench.spec.recipe import RECIPES
 from kdbench.spec.words import show_value
-from kdbench.text import aligned
+from kdbench.text import aligned, counted, first_line
 
 
 def listing(kind: str | None) -> str:
@@ -30,14 +30,14 @@ def listing(kind: str | None) -> str:
     kinds: dict[str, Callable[[], list[list[str]]]] = {
         "methods": _methods,
         "networks": _networks,
-        "datasets": lambda: [[name, summary(DATASETS.get(name))] for name in DATASETS.names()],
+        "datasets": lambda: _each(DATASETS, lambda cls: [summary(cls)], 1),
         "matrices": lambda: [[name, Matrix.load(name).description] for name in shipped_matrices()],
         "pairs": lambda: [[name, str(len(some.pairs)), some.description] for name, some in pair_lists().items()],
         "recipes": lambda: [[r.name, f"{r.epochs} epochs, batch {r.batch_size}", r.note] for r in RECIPES.values()],
         "protocols": lambda: [[name, meaning] for name, meaning in PROTOCOLS.items()],
     }
     if kind is not None and kind not in kinds:
-        raise KdbenchError(nearest("kinds of things to list", kind, kinds))
+        raise KdbenchError(nearest("kinds of things to list", kind, [*kinds, "runs"]))
     wanted = list(kinds) if kind is None else [kind]
     parts = []
     for each in wanted:
@@ -50,21 +50,21 @@ def listing(kind: str | None) -> str:
 def page(name: str) -> str:
     """Everything about a method, network, dataset, matrix, list of pairs, recipe or protocol of that name.
 
-    Or about the method that a ``.py`` file defines.
+    Or about the method that a ``.py`` file defines, or the matrix of a ``.toml`` file or of a store's ``.json``.
 
     Raises:
         KdbenchError: if there is none.
     """
     if name.endswith(".py"):
         return _class_page(Path(name).stem, "method", METHODS.read(Path(name)))
+    if name.endswith((".toml", ".json")):
+        return _matrix_page(Matrix.load(name))
     parts = []
     for kind, catalog in (("method", METHODS), ("network", NETWORKS), ("dataset", DATASETS)):
         if name in catalog.names():
             parts.append(_class_page(name, kind, catalog.get(name)))
     if name in shipped_matrices():
-        matrix = Matrix.load(name)
-        rows = [[key, ", ".join(value) if isinstance(value, list) else str(value)] for key, value in _outline(matrix)]
-        parts.append("\n".join([f"{name} (matrix)", "", matrix.description, "", *aligned(rows)]))
+        parts.append(_matrix_page(Matrix.load(name)))
     if name in pair_lists():
         rows = [[f"{teacher}:{student}"] for teacher, student in pair_lists()[name].pairs]
         parts.append("\n".join([f"{name} (pairs)", "", pair_lists()[name].description, "", *aligned(rows)]))
@@ -101,17 +101,29 @@ def chosen(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={show_value(value)}" for key, value in settings.items())
 
 
-def _methods() -> list[list[str]]:
+def _each(catalog: Catalog[Any], row: Callable[[Any], list[str]], columns: int) -> list[list[str]]:
+    """A row for each class, of so many columns beside the name; what a plug-in breaks is its own."""
     rows = []
-    for name in METHODS.names():
-        cls = METHODS.get(name)
-        rows.append([name, cls.kind, "/".join(cls.roles), year(cls), summary(cls)])
-    return [["name", "kind", "teacher", "year", "what it does"], *sorted(rows, key=lambda row: (row[1], row[0]))]
+    for name in catalog.names():
+        try:
+            rows.append([name, *row(catalog.get(name))])
+        except Exception as error:  # somebody's file
+            rows.append([name, *[""] * (columns - 1), f"broken: {first_line(error)}"])
+    return rows
+
+
+def _methods() -> list[list[str]]:
+    rows = _each(METHODS, lambda cls: [cls.kind, "/".join(cls.roles), year(cls), summary(cls)], 4)
+    return [["name", "kind", "teacher", "year", "what it does"], *_by_kind(rows)]
 
 
 def _networks() -> list[list[str]]:
-    rows = [[name, NETWORKS.get(name).family, summary(NETWORKS.get(name))] for name in NETWORKS.names()]
-    return [["name", "family", "what it is"], *sorted(rows, key=lambda row: (row[1], row[0]))]
+    return [["name", "family", "what it is"], *_by_kind(_each(NETWORKS, lambda cls: [cls.family, summary(cls)], 2))]
+
+
+def _by_kind(rows: list[list[str]]) -> list[list[str]]:
+    """Sorted by kind and name, what is broken last."""
+    return sorted(rows, key=lambda row: (not row[1], row[1], row[0]))
 
 
 def summary(cls: type) -> str:
@@ -146,12 +158,23 @@ def _setting(setting: Setting) -> list[str]:
     return [*shown, f"search {search}" if search else "not searched"]
 
 
-def _outline(matrix: Matrix) -> list[tuple[str, object]]:
-    return [
-        ("datasets", list(map(str, matrix.datasets))),
-        ("pairs", [f"{teacher}:{student}" for teacher, student in matrix.pairs]),
-        ("methods", [row.name for row in matrix.methods]),
-        ("seeds", list(map(str, matrix.seeds))),
-        ("protocol", matrix.protocol),
-        ("recipe", matrix.recipe.name),
-    ]
+def _matrix_page(matrix: Matrix) -> str:
+    """What a matrix means, every key written out."""
+    recipe = ", ".join(f"{key}={value}" for key, value in vars(matrix.recipe).items() if key not in ("name", "note"))
+    said = {
+        "datasets": [str(spec) for spec in matrix.datasets],
+        "fallback": [str(matrix.fallback)] if matrix.fallback else [],
+        "pairs": [f"{teacher}:{student}" for teacher, student in matrix.pairs],
+        "methods": [f"{row.label} = {row.method}" if row.label else str(row.method) for row in matrix.methods],
+        "seeds": [", ".join(map(str, matrix.seeds))],
+        "protocol": [matrix.protocol],
+        "recipe": [f"{matrix.recipe.name}: {recipe}", *filter(None, [matrix.recipe.note])],
+    }
+    rows = [[key if first else "", text] for key, texts in said.items() for first, text in _marked(texts)]
+    seeds, blocks = len(matrix.seeds), len(matrix.datasets) * len(matrix.pairs)
+    size = f"{counted(blocks, 'block')} of {counted(2 + len(matrix.methods), 'row')}, each at {counted(seeds, 'seed')}"
+    return "\n".join([f"{matrix.name} (matrix)", "", *filter(None, [matrix.description]), size, "", *aligned(rows)])
+
+
+def _marked(texts: list[str]) -> list[tuple[bool, str]]:
+    return [(number == 0, text) for number, text in enumerate(texts)]

@@ -61,7 +61,7 @@ def kept_plan(matrix: Matrix, where: Runtime) -> Plan:
             return kept
         if not isinstance(error, DataUnavailable):
             raise
-        if any(matrices(store)):
+        if matrices(store):
             raise DataUnavailable(f"{error}; without its data a matrix can be read only as it was run here") from None
         raise
 

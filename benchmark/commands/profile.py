@@ -104,7 +104,13 @@ def _lines(names: Sequence[str], size: Size, seconds: float, *, layers: bool) ->
     """Each network and each comparison once."""
     found: dict[str, _Line] = {}  # by label
     for group in _groups(names):
-        labels = [str(NETWORKS.short(spec)) for spec in group]
+        try:
+            labels = [str(NETWORKS.short(spec)) for spec in group]
+        except KdbenchError as error:
+            if names:
+                raise
+            found[group[0].name] = _Line(group[0].name, {}, reason=f"broken: {error}")
+            continue
         for spec, label in zip(group, labels, strict=True):
             if label not in found:
                 found[label] = _measure(spec, label, size, seconds, layers=layers)
@@ -120,7 +126,7 @@ def _lines(names: Sequence[str], size: Size, seconds: float, *, layers: bool) ->
 def _groups(names: Sequence[str]) -> list[list[Spec]]:
     """Networks alone, and pairs of two."""
     if not names:
-        return [[Spec(name)] for name in NETWORKS.names()]
+        return [[Spec(name)] for name in NETWORKS.names()]  # one that is broken says so, the others are measured
     groups: list[list[Spec]] = []
     for name in names:
         if name in pair_lists() or ":" in re.sub(r"\([^)]*\)", "", name):
@@ -149,4 +155,6 @@ def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool
         if not isinstance(error, ValueError) and re.search(r"memory|overflow", reason, re.IGNORECASE):
             reason = f"too large for this machine's memory with {channels} x {length} and {classes} classes"
         return _Line(label, {}, reason=reason)
+    except Exception as error:  # a plug-in's
+        return _Line(label, {}, reason=f"broken: {error!r}")
     return _Line(label, {**counted.products, **counted.elementwise})

@@ -1,64 +1,129 @@
-"""What `plan` and `status` say: what would run; what is done, running, failed, stale or missing."""
+"""What `plan` and `status` say: what would run and how long; what became of every cell."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
+from kdbench.commands.cells import cell_states, counts, to_run
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry, Freshness
+from kdbench.spec.cell import Cell
+from kdbench.store.drivers import Driver, drivers
 from kdbench.store.entries import entries
+from kdbench.store.memory import identity_of
 from kdbench.store.records import Store
-from kdbench.text import counted
+from kdbench.text import counted, duration
 
 
-def plan_text(plan: Plan, store: Store, *, cells: bool) -> str:
-    """What a run would do; with ``cells``, every cell with its digest."""
-    found = {digest: store.record(digest) for digest in plan.cells}
-    missing = sum(record is None for record in found.values())
+def plan_text(plan: Plan, store: Store, *, cells: bool, how_long: Callable[[Sequence[str]], str]) -> str:
+    """What a run would do.
+
+    Args:
+        plan: a fresh one.
+        store: where results are.
+        cells: whether to list every cell with its digest.
+        how_long: says how long cells would take, of their digests; empty where there is nothing to say.
+    """
+    states = cell_states(plan, store, entries(plan, store))
+    todo = set(to_run(states))
+    before = counts(state for digest, state in states.items() if digest not in todo) or "0 done"
     matrix = plan.matrix
     lines = [
-        f"{matrix.name}: {counted(len(plan.cells), 'cell')}, {len(plan.cells) - missing} done, {missing} to run",
-        f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, seeds {_seeds(matrix.seeds)}",
+        f"{matrix.name}: {counted(len(plan.cells), 'cell')}, {before}, {len(todo)} to run",
+        f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, seeds {_numbers(matrix.seeds)}",
+        *filter(None, [how_long(sorted(todo))]),
     ]
     for name, places in _grouped(plan):
         if (reason := plan.places[places[0]].reason) is not None:
             lines.append(f"  {name}: n/a: {reason}")
             continue
-        done = sum(found[plan.places[i].digest or ""] is not None for i in places)
-        lines.append(f"  {name}: {counted(len(places), 'cell')}, {done} done")
+        done = sum(states[plan.places[i].digest or ""] in ("done", "stale") for i in places)
+        lines.append(f"  {name}: {done} of {len(places)} done")
+    lines += _shared(plan)
     if cells:
         names = plan.names()
-        lines += [f"{digest}  {'done' if found[digest] else 'to run'}  {names[digest]}" for digest in plan.cells]
+        shown = {digest: "to run" if digest in todo else state for digest, state in states.items()}
+        lines += [f"{digest}  {shown[digest]}  {names[digest]}" for digest in plan.cells]
     return "\n".join(lines)
 
 
 def status_text(plan: Plan, store: Store) -> str:
-    """What is done, running, failed, stale or missing."""
+    """What is done, running, stopped, failed, stale or missing."""
     filled = entries(plan, store)
-    states = [entry.freshness.value if entry.stale else entry.status for entry in filled]
-    lines = [f"{plan.matrix.name} in {store.root}: {_counts(states)}"]
-    lines += [f"  {name}: {_counts([states[i] for i in places])}" for name, places in _grouped(plan)]
-    said: set[str] = set()
+    states = cell_states(plan, store, filled)
+    done = sum(state in ("done", "stale") for state in states.values())
+    share = f" ({100 * done // len(states)} %)" if states else ""
+    lines = [f"{plan.matrix.name} in {store.root}: {counted(len(states), 'cell')}: {counts(states.values())}{share}"]
+    lines += _who(plan, store)
+    missing: dict[str, list[str]] = {}
+    for name, places in _grouped(plan):
+        of_row = [states.get(plan.places[i].digest or "", "n/a") for i in places]
+        if set(of_row) == {"missing"}:
+            place = plan.places[places[0]].place
+            missing.setdefault(f"{place.dataset}  {place.pair}", []).append(place.row)
+        else:
+            lines.append(f"  {name}: {'n/a' if set(of_row) == {'n/a'} else counts(of_row)}")
+    lines += [f"  {block}  not begun: {', '.join(rows)}" for block, rows in missing.items()]
+    lines += _shared(plan)
+    return "\n".join([*lines, *_details(plan, store, filled, states), *_unknown(filled)])
+
+
+def _who(plan: Plan, store: Store) -> Iterator[str]:
+    """Who runs the matrix; or, where nobody does, who was stopped in it."""
+    identity = identity_of(plan.matrix)
+    ours = [(driver, alive) for driver, alive in drivers(store) if driver.identity == identity]
+    living = [driver for driver, alive in ours if alive]
+    for driver in living:
+        left = driver.seconds_left
+        yield (
+            f"running since {_time(driver.since)}: {_process(driver)}, {driver.at_once} at a time, "
+            f"{driver.done:.1f} of {counted(driver.total, 'cell')} that it set out to run; "
+            f"{'time left not known yet' if left is None else f'about {duration(left)} left'}"
+        )
+    for driver, _ in ours[:1] if not living else []:
+        yield f"stopped without a word: {_process(driver)}, begun {_time(driver.since)}, seen last {_time(driver.seen)}"
+
+
+def _process(driver: Driver) -> str:
+    return f"process {driver.pid} on {driver.host}"
+
+
+def _time(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _details(plan: Plan, store: Store, filled: Sequence[Entry], states: Mapping[str, str]) -> Iterator[str]:
+    """What there is to say of cells beyond their states."""
     names = plan.names()
+    for state in ("running", "stopped"):
+        for digest in (each for each, found in states.items() if found == state):
+            epochs = plan.cells[digest].recipe.epochs
+            yield f"{state}: {digest} {names[digest]}: epoch {store.epoch(digest) or 0}/{epochs}"
+    told: set[str] = set()
+    lost: dict[tuple[str, str], list[Cell]] = {}
+    warned: dict[str, list[str]] = {}
     for planned, entry in zip(plan.places, filled, strict=True):
-        if planned.digest is not None and planned.digest not in said:
-            said.add(planned.digest)
-            lines += _details(planned.digest, entry, names[planned.digest], plan, store)
-    return "\n".join([*lines, *_unknown(filled)])
+        if planned.digest is None or planned.digest in told:
+            continue
+        digest, place = planned.digest, planned.place
+        told.add(digest)
+        if states[digest] == "failed":
+            yield f"failed: {digest} {names[digest]}: {entry.reason}"
+        elif states[digest] == "without teacher":
+            row = f"{place.dataset} {place.pair} {place.row}"
+            lost.setdefault((row, str(entry.reason)), []).append(plan.cells[digest])
+        for warning in entry.record.warnings if entry.record else ():
+            warned.setdefault(warning, []).append(digest)
+    for (row, reason), cells in lost.items():
+        seeds = sorted({cell.seed for cell in cells})
+        yield f"not run: {row} seed{'s' * (len(seeds) > 1)} {_numbers(tuple(seeds))}: {reason}"
+    for warning, digests in warned.items():
+        more = f" and {counted(len(digests) - 1, 'other cell')}" if len(digests) > 1 else ""
+        yield f"warning: {digests[0]} {names[digests[0]]}{more}: {warning}"
 
 
-def _details(digest: str, entry: Entry, name: str, plan: Plan, store: Store) -> Iterator[str]:
-    """What there is to say of one cell beyond its state."""
-    if entry.reason:
-        yield f"{entry.status}: {digest} {name}: {entry.reason}"
-    elif entry.status == "missing" and (epoch := store.epoch(digest)) is not None:
-        yield f"begun: {digest} {name}: epoch {epoch}/{plan.cells[digest].recipe.epochs}"
-    for warning in entry.record.warnings if entry.record else ():
-        yield f"warning: {digest} {name}: {warning}"
-
-
-def _unknown(filled: list[Entry]) -> list[str]:
+def _unknown(filled: Sequence[Entry]) -> list[str]:
     """Said once: results whose code cannot be compared with today's."""
     found = {entry.record.digest for entry in filled if entry.freshness is Freshness.UNKNOWN and entry.record}
     if not found:
@@ -66,6 +131,17 @@ def _unknown(filled: list[Entry]) -> list[str]:
     return [
         f"{counted(len(found), 'result')} made by an older kdbench, or by a plug-in that is not here: whether the code "
         "has changed since cannot be told"
+    ]
+
+
+def _shared(plan: Plan) -> list[str]:
+    """Why the rows add up to more than the cells, where they do."""
+    filled = sum(planned.digest is not None for planned in plan.places)
+    if filled == len(plan.cells):
+        return []
+    return [
+        f"rows have {counted(filled, 'place')}, filled by {counted(len(plan.cells), 'cell')}: one that stands in "
+        "several rows, as a teacher does under each of its students, is run and counted once"
     ]
 
 
@@ -78,11 +154,7 @@ def _grouped(plan: Plan) -> list[tuple[str, list[int]]]:
     return list(groups.items())
 
 
-def _counts(states: list[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
-
-
-def _seeds(seeds: tuple[int, ...]) -> str:
+def _numbers(seeds: tuple[int, ...]) -> str:
     if len(seeds) > 1 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]}-{seeds[-1]}"
     return ",".join(map(str, seeds))

@@ -10,11 +10,22 @@ from textwrap import fill
 
 from kdbench.errors import KdbenchError
 from kdbench.plan.model import Plan
+from kdbench.results import render
 from kdbench.results.pages import costs_page, costs_sheet, runs_sheet, scores_page, wide_sheet
 from kdbench.results.render import csv_text, page_text
 from kdbench.results.tables.scores import tabulate
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
+
+
+def format_of_file(path: Path, form: str | None, default: str, more: dict[str, str] | None = None) -> str:
+    """The format of a file that is to be written; `kdbench.results.render.format_of_file` has the rules.
+
+    Raises:
+        KdbenchError: if the ending is unknown, or says another format than was asked for.
+    """
+    with _refusals():
+        return render.format_of_file(path, form, default, more)
 
 
 def table_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> str:
@@ -23,7 +34,7 @@ def table_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) ->
     Raises:
         KdbenchError: if a metric is unknown.
     """
-    filled = entries(plan, store)
+    filled, metrics = entries(plan, store), _named(metrics)
     with _refusals():
         if form == "csv":
             return csv_text(runs_sheet(filled, metrics))
@@ -38,7 +49,7 @@ def cost_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> 
     Raises:
         KdbenchError: if a metric is unknown.
     """
-    filled = entries(plan, store)
+    filled, metrics = entries(plan, store), _named(metrics)
     with _refusals():
         if form in ("csv", "csv-wide"):
             return csv_text(costs_sheet(filled, metrics))
@@ -60,6 +71,11 @@ def draw(plan: Plan, store: Store, metric: str, path: Path, *, costs: bool = Fal
             cost_figure(filled, metric, path, title)
         else:
             gain_figure(tabulate(filled, metric), path, title)
+
+
+def _named(metrics: tuple[str, ...] | str) -> tuple[str, ...]:
+    """Metrics as they were named; one may be given as a text, which is not taken letter by letter."""
+    return (metrics,) if isinstance(metrics, str) else tuple(metrics)
 
 
 @contextmanager

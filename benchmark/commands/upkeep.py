@@ -28,3 +28,21 @@ def upgrade_text(store: Store, *, dry: bool) -> str:
     if found.renamed and not dry and (store.root / "mlflow.db").exists():
         lines.append("MLflow still has the old names; `kdbench track rebuild` writes it again")
     return "\n".join(lines)
+
+
+def verify_text(store: Store) -> tuple[str, bool]:
+    """Hold every record of a store, and the files that belong to it, against their checksums.
+
+    Returns:
+        What was found, a line a damaged cell, and whether all is well.
+
+    Raises:
+        KdbenchError: if there is no store.
+    """
+    if not store.root.is_dir():
+        raise KdbenchError(f"there is no store {store.root} (--store, KDBENCH_STORE)")
+    digests = store.digests()
+    damaged = {digest: damage for digest in digests if (damage := store.damage(digest)) is not None}
+    lines = [f"{store.root}: {counted(len(digests), 'cell')}, {len(damaged)} damaged"]
+    lines += [f"damaged: {digest}: {damage}" for digest, damage in damaged.items()]
+    return "\n".join(lines), not damaged

@@ -12,7 +12,8 @@ kind            multiply-adds
 convolution     (inputs / groups) x kernel for each value of the output, padding included
 linear          product of activations with weights: inputs for each value of the output; bilinear: first inputs x
                 (second inputs + 1)
-attention       product of activations with activations (q k^T, a v): summed terms for each value of the output
+attention       product of activations with activations (q k^T, a v): summed terms for each value of the output; one
+                for an outer product, however it is written
 recurrent       any product inside nn.LSTM, nn.GRU, nn.RNN and their cells, the first step's with the zero state too
 ==============  =======================================================================================================
 
@@ -257,6 +258,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return "softmax", 2 * result.numel()
         if name in ("add", "sub", "rsub"):
             return "arithmetic", result.numel() if sum(live) == 2 else 0
+        if name == "mul" and sum(live) == 2 and result.numel() > max(t.numel() for t in operands):
+            return "attention", result.numel()  # each value of one with each of the other: q k^T of two vectors
         if name in _EACH_RESULT:
             return "arithmetic", _EACH_RESULT[name] * result.numel()
         if name in _EACH_INPUT:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kdbench.data._archive import Source
-from kdbench.errors import DataUnavailable, KdbenchError, MachineError
+from kdbench.errors import DataUnavailable, KdbenchError, MachineError, absent
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -40,6 +40,8 @@ def download(urls: Sequence[str], target: Path, *, check: Callable[[Source], obj
     try:
         from pooch import HTTPDownloader
     except ImportError as error:
+        if not absent(error, "pooch"):
+            raise
         raise DataUnavailable("downloads need the package pooch, which is not installed (pip install pooch)") from error
     failures = []
     for url in urls:
@@ -75,8 +77,7 @@ def _fetch(downloader: Any, url: str, partial: Path, target: Path, check: Callab
     Raises:
         _NotTheRest: the two parts make no archive, and the beginning is gone; without it, it may work.
     """
-    keep = False
-    tag = partial.with_suffix(".tag")  # what the server knew the file by when it sent the beginning
+    keep, tag = False, partial.with_suffix(".tag")  # what the server knew the file by when it sent the beginning
     same = tag.read_text(encoding="utf-8") if tag.exists() else ""
     with partial.open("ab") as file:
         before = file.tell() if same else 0

@@ -1,9 +1,10 @@
-"""One cell after the other in this process."""
+"""One cell after the other, in this process where that changes none of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from kdbench.executors.processes import Workers
 from kdbench.machine import Runtime
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
@@ -11,6 +12,9 @@ from kdbench.schedule.jobs import Job
 
 class Serial:
     """One cell after the other in this process.
+
+    Once a class from outside kdbench was loaded into this process, by the plan at the latest, cells run in processes of
+    their own as they do under `Workers`: what such a class did to this one would change them.
 
     Args:
         runtime: where cells run.
@@ -21,11 +25,21 @@ class Serial:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._waiting: list[Job] = []
+        self._apart: Workers | None = None
 
     def submit(self, job: Job) -> None:
-        self._waiting.append(job)
+        from kdbench.catalog.find import outsiders
+
+        if self._apart is None and (job.foreign or outsiders()):
+            self._apart = Workers(self._runtime, 1, apart=True)
+        if self._apart is None:
+            self._waiting.append(job)
+        else:
+            self._apart.submit(job)
 
     def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
+        if not self._waiting and self._apart is not None:
+            return self._apart.next(tick)
         from kdbench.worker import run_job
 
         job = self._waiting.pop(0)
@@ -37,6 +51,8 @@ class Serial:
 
     def close(self) -> None:
         self._waiting.clear()
+        if self._apart is not None:
+            self._apart.close()
 
 
 def make(runtime: Runtime, jobs: int) -> Serial:

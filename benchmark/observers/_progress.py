@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from kdbench.plan.model import Plan
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
 from kdbench.schedule.observer import Observer
 from kdbench.store.records import Store
+from kdbench.text import duration
+
+ENOUGH = 0.01
+"""The part of the work that tells how long the rest takes; before, small cells took their time for starting."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,24 @@ class Watched:
 
 @dataclass
 class _Running:
+    """A job that runs.
+
+    Args:
+        job: which.
+        since: by the clock, when it was given to a worker.
+        share: how much of it is done, 0..1, as last read.
+        begun: how much of it was done before this run, 0..1.
+    """
+
     job: Job
     since: float
-    epoch: int
-    """At which it went on."""
+    share: float = 0.0
+    begun: float = 0.0
+
+    @property
+    def worked(self) -> float:
+        """How much of it was done by this run."""
+        return max(0.0, self.share - self.begun)
 
 
 class Progress(Observer):
@@ -52,22 +69,28 @@ class Progress(Observer):
 
     Args:
         run: what is watched.
+        clock: gives seconds that never go back.
     """
 
-    def __init__(self, run: Watched) -> None:
-        self.run, self.names = run, run.plan.names()
+    def __init__(self, run: Watched, clock: Callable[[], float] = time.monotonic) -> None:
+        self.run, self.names, self._clock = run, run.plan.names(), clock
         self.left = dict.fromkeys(run.todo)  # digests, in the plan's order
         self.running: dict[str, _Running] = {}
         self.total = len(run.todo)
         self._worked, self._took = 0.0, 0.0
 
     def started(self, job: Job) -> None:
-        self.running[job.digest] = _Running(job, time.monotonic(), self._epoch(job.digest))
+        # What an earlier run said of how far it was may be beyond the checkpoint from which this one goes on.
+        self.run.store.clear_epoch(job.digest)
+        self.running[job.digest] = _Running(job, self._clock())
 
     def finished(self, job: Job, record: Record) -> None:
-        begun = self.running.pop(job.digest)
-        self._took += time.monotonic() - begun.since
-        self._worked += self.run.work(job) * (1 - begun.epoch / job.cell.recipe.epochs)
+        ended = self._read(job.digest)
+        del self.running[job.digest]
+        if record.status == "done":
+            ended.share = 1.0
+        self._took += self._clock() - ended.since
+        self._worked += self.run.work(job) * ended.worked
         self.left.pop(job.digest, None)
 
     def skipped(self, job: Job, reason: str) -> None:
@@ -76,39 +99,44 @@ class Progress(Observer):
     @property
     def done(self) -> float:
         """Jobs done, those that run by their share."""
-        return self.total - len(self.left) + sum(map(self._share, self.running))
+        return self.total - len(self.left) + sum(self._read(digest).share for digest in self.running)
 
     def now(self) -> str:
         """What is running, and at which epoch."""
         return "; ".join(
-            f"{self.names[digest]} epoch {self._epoch(digest)}/{running.job.cell.recipe.epochs}"
+            f"{self.names[digest]} epoch {self.run.store.epoch(digest) or 0}/{running.job.cell.recipe.epochs}"
             for digest, running in self.running.items()
         )
 
-    def time_left(self) -> str:
-        """An estimate from the work counted so far and the time it took."""
-        worked, took, now = self._worked, self._took, time.monotonic()
+    def seconds_left(self) -> float | None:
+        """An estimate from the work that this run did and the time that it took; None before it did any."""
+        worked, took, now = self._worked, self._took, self._clock()
         left = 0.0
         for digest in self.left:
             work = self.run.work(self.run.todo[digest])
             if digest in self.running:
-                begun, share = self.running[digest], self._share(digest)
-                worked += work * max(0.0, share - begun.epoch / begun.job.cell.recipe.epochs)
-                took += now - begun.since
-                work *= 1 - share
+                running = self._read(digest)
+                worked += work * running.worked
+                took += now - running.since
+                work *= 1 - running.share
             left += work
-        if not worked:
-            return "time left not known yet"
-        seconds = left * took / worked / min(self.run.at_once, max(1, len(self.left)))
-        return f"about {timedelta(seconds=round(seconds))} left"
+        if not worked or worked < ENOUGH * (worked + left):
+            return None
+        return left * took / worked / min(self.run.at_once, max(1, len(self.left)))
+
+    def time_left(self) -> str:
+        """What people are told of `seconds_left`."""
+        seconds = self.seconds_left()
+        return "time left not known yet" if seconds is None else f"about {duration(seconds)} left"
 
     def counted(self) -> str:
         """``[3/12]``."""
         return f"[{self.total - len(self.left)}/{self.total}]"
 
-    def _epoch(self, digest: str) -> int:
-        return self.run.store.epoch(digest) or 0
-
-    def _share(self, digest: str) -> float:
-        """How much of a running cell is done, 0..1."""
-        return self._epoch(digest) / self.run.todo[digest].cell.recipe.epochs
+    def _read(self, digest: str) -> _Running:
+        """A running job, with how far it is now."""
+        running, store = self.running[digest], self.run.store
+        if (epoch := store.epoch(digest)) is not None:
+            epochs = running.job.cell.recipe.epochs
+            running.share, running.begun = epoch / epochs, store.epoch_begun(digest) / epochs
+        return running

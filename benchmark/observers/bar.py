@@ -48,9 +48,9 @@ class Bar(Told):
         self._bar.console.print(text, markup=False, highlight=False)
 
 
-def makes_bars(stream: TextIO) -> bool:
-    """Whether a bar can be shown there."""
-    return stream.isatty() and find_spec("rich") is not None
+def makes_bars(stream: TextIO | None) -> bool:
+    """Whether a bar can be shown there; a closed stream is None."""
+    return stream is not None and not stream.closed and stream.isatty() and find_spec("rich") is not None
 
 
 def watch(run: Watched, progress: Progress) -> Observer | None:

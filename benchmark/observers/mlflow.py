@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from kdbench.errors import MachineError
+from kdbench.errors import KdbenchError
 from kdbench.observers._progress import Progress, Watched
 from kdbench.results.entry import Entry
 from kdbench.results.record import Record
@@ -15,7 +15,7 @@ from kdbench.track.mirror import Mirror
 
 
 class Tracking(Observer):
-    """Writes each record as it comes. A fault is told, once, and does not stop the run.
+    """Writes each record as it comes. A fault is told, once, and changes nothing else.
 
     Args:
         run: what is watched.
@@ -24,19 +24,25 @@ class Tracking(Observer):
     def __init__(self, run: Watched) -> None:
         self.say = run.say
         self.mirror = Mirror(run.store, run.identity, run.plan)
-        self._broken = False
+        self._told = ""
 
     def finished(self, job: Job, record: Record) -> None:
-        if self._broken:
-            return
-        try:
-            self.mirror.add(record)
-        except MachineError as error:
-            self._broken = True
-            self.say(str(error))
+        if not self._told:
+            self._try(lambda: self.mirror.add(record))
 
     def ended(self, filled: Sequence[Entry]) -> None:
-        self.mirror.finish(filled)
+        self._try(lambda: self.mirror.finish(filled))
+
+    def broke(self, error: BaseException) -> None:
+        self._try(lambda: self.mirror.stop(killed=isinstance(error, KeyboardInterrupt)))
+
+    def _try(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except KdbenchError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self.say(f"not tracked: {error}")
 
 
 def watch(run: Watched, progress: Progress) -> Observer | None:

@@ -21,7 +21,7 @@ from kdbench.results.place import Place, RowRole
 from kdbench.roles import Role
 from kdbench.spec.cell import Cell, Part
 from kdbench.spec.matrix import Matrix, MethodRow
-from kdbench.spec.words import Spec
+from kdbench.spec.words import Spec, called
 from kdbench.text import first_line
 
 TEACHER_METHOD = Spec("supervised")
@@ -86,7 +86,7 @@ class _ClosedRow:
         said = {} if preset is None else {"preset": str(preset)}
         if role != self.cls.roles[0]:
             said["role"] = str(role)
-        self.name = row.label or str(Spec(row.method.name, {**said, **different}))
+        self.name = row.label or str(Spec(called(row.method), {**said, **different}))
 
     def judged(self, setup: Setup) -> tuple[str | None, str]:
         """Why the method cannot be used here, or None, and what a reader must know about the row."""

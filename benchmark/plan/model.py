@@ -58,7 +58,7 @@ class Plan:
     def asked(self) -> Asked:
         """What captions say of how the matrix is run."""
         recipe = self.matrix.recipe
-        return Asked(self.matrix.protocol, recipe.name, recipe.note, self.warning)
+        return Asked(self.matrix.protocol, recipe.name, recipe.note, self.warning, len(self.cells))
 
     def plain(self) -> dict[str, Any]:
         """Cells and places as JSON has them."""

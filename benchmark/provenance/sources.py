@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 
@@ -9,7 +10,7 @@ from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, Na
 from kdbench.errors import KdbenchError
 from kdbench.provenance.reach import CodeUnavailable, Entry, reached_hash
 from kdbench.results.entry import Freshness
-from kdbench.results.record import Record
+from kdbench.results.record import WEIGHTS, Record
 from kdbench.spec.cell import Cell
 
 SCHEME = "reached-1"
@@ -41,7 +42,31 @@ def sources(cell: Cell) -> dict[str, str]:
     return found
 
 
-def freshness(record: Record, cell: Cell) -> Freshness:
+def freshness(cells: Mapping[str, Cell], records: Mapping[str, Record | None]) -> dict[str, Freshness]:
+    """Whether today's code, and the teachers as they are now, are those that records come from.
+
+    A student is no fresher than its teacher: it is stale where the teacher is, and where the teacher was trained again
+    since and came out otherwise.
+
+    Args:
+        cells: by digest, each after the cell that trains its teacher.
+        records: of some of them, by digest; what has none is left out of the answer.
+    """
+    found: dict[str, Freshness] = {}
+    for digest, cell in cells.items():
+        record = records.get(digest)
+        if record is None:
+            continue
+        judged = [_of_code(record, cell)]
+        teacher = records.get(cell.teacher_cell or "")
+        if teacher is not None:
+            judged += [found.get(teacher.digest, Freshness.FRESH), _of_teacher(record, teacher)]
+        worst = (Freshness.STALE, Freshness.UNKNOWN, Freshness.FRESH)
+        found[digest] = next(each for each in worst if each in judged)
+    return found
+
+
+def _of_code(record: Record, cell: Cell) -> Freshness:
     """Whether today's code is that which the record comes from; unknown where that cannot be told."""
     if record.sources.get("scheme") != SCHEME or UNSEEN in record.sources.values():
         return Freshness.UNKNOWN
@@ -49,6 +74,22 @@ def freshness(record: Record, cell: Cell) -> Freshness:
         return Freshness.FRESH if record.sources == sources(cell) else Freshness.STALE
     except KdbenchError:  # a plug-in that is not installed here
         return Freshness.UNKNOWN
+
+
+def _of_teacher(record: Record, teacher: Record) -> Freshness:
+    """Whether the teacher's weights are those that taught."""
+    now = teacher.files.get(WEIGHTS)
+    if record.teacher_weights is not None and now is not None:
+        return Freshness.FRESH if record.teacher_weights == now else Freshness.STALE
+    # Of before they were kept in records: a teacher that was finished later is not the one that taught.
+    return Freshness.STALE if teacher.finished > record.finished else Freshness.FRESH
+
+
+def foreign(cell: Cell) -> bool:
+    """Whether a class that a cell names comes from outside kdbench."""
+    named = [(DATASET_NAMES, cell.dataset), (METHOD_NAMES, cell.method), (NETWORK_NAMES, cell.student)]
+    named += [] if cell.teacher is None else [(NETWORK_NAMES, cell.teacher)]
+    return any(part.name not in names.built_in for names, part in named)
 
 
 def same_versions(cell: Cell) -> bool:
@@ -99,4 +140,4 @@ def _class_of(names: Names, name: str) -> Entry:
     definition = names.find(name)
     if definition.name is not None:
         return Entry(definition.module, definition.name)
-    return Entry.extending(Entry(names.base.module, str(names.base.name)), definition.module)
+    return Entry.extending(Entry(names.base.module, str(names.base.name)), definition.file or definition.module)

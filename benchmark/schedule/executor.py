@@ -9,10 +9,6 @@ from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
 
 
-class WorkerDied(Exception):
-    """A worker process ended in the middle of a cell, killed perhaps for want of memory."""
-
-
 class Executor(Protocol):
     """Runs jobs; at most ``slots`` are submitted at a time."""
 

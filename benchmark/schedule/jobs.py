@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kdbench.plan.model import Plan, origin_of
+from kdbench.provenance.sources import foreign
 from kdbench.spec.cell import Cell, Part
 
 
@@ -23,6 +24,11 @@ class Job:
     @property
     def digest(self) -> str:
         return self.cell.digest
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it runs code from outside kdbench."""
+        return foreign(self.cell)
 
 
 def job_of(plan: Plan, digest: str) -> Job:

@@ -13,7 +13,7 @@ class Observer:
     """Is told how a run goes; what it does not care for, it leaves as it is."""
 
     def started(self, job: Job) -> None:
-        """A job was given to a worker."""
+        """A job is about to be given to a worker."""
 
     def tick(self) -> None:
         """Some time has passed."""
@@ -26,6 +26,9 @@ class Observer:
 
     def ended(self, filled: Sequence[Entry]) -> None:
         """Nothing is left to run; this is what the table is made from."""
+
+    def broke(self, error: BaseException) -> None:
+        """The run ended before its end, by Ctrl-C or for another reason; this comes after `close`. Raises nothing."""
 
     def close(self) -> None:
         """The run is over, however it ended."""
@@ -56,6 +59,10 @@ class Observers(Observer):
     def ended(self, filled: Sequence[Entry]) -> None:
         for observer in self.each:
             observer.ended(filled)
+
+    def broke(self, error: BaseException) -> None:
+        for observer in self.each:
+            observer.broke(error)
 
     def close(self) -> None:
         for observer in self.each:

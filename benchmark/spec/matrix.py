@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,10 @@ from kdbench.errors import KdbenchError, nearest
 from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
 from kdbench.spec.seeds import parse_seeds
-from kdbench.spec.words import Spec, Value, text_of, texts_of
+from kdbench.spec.words import Spec, Value, parse_method, text_of, texts_of
+
+RUN_AT = "run_at"
+"""What a store adds to the JSON of a matrix: when it was run last."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Matrix:
 
     @classmethod
     def load(cls, source: str) -> Matrix:
-        """Read a matrix by the name of a shipped one or by the path of a TOML file.
+        """Read a matrix by the name of a shipped one, or by the path of a TOML file or of the JSON that a store keeps.
 
         Raises:
             KdbenchError: if there is none, or it is not a valid matrix.
@@ -79,7 +83,20 @@ class Matrix:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise KdbenchError(f"cannot read {path}: {error}") from None
-        return cls.from_toml(text, path.stem, str(path))
+        read = cls.from_json if path.suffix == ".json" else cls.from_toml
+        return read(text, path.stem, str(path))
+
+    @classmethod
+    def from_json(cls, text: str, name: str, where: str) -> Matrix:
+        """Read a matrix from the JSON that a store keeps; the arguments are those of `from_toml`."""
+        try:
+            table = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise KdbenchError(f"{where}: not valid JSON: {error}") from None
+        if not isinstance(table, dict):
+            raise KdbenchError(f"{where}: wanted a table, as a store keeps under matrices/")
+        table.pop(RUN_AT, None)
+        return cls._named(table, name, where)
 
     @classmethod
     def from_toml(cls, text: str, name: str, where: str) -> Matrix:
@@ -88,6 +105,10 @@ class Matrix:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise KdbenchError(f"{where}: not valid TOML: {error}") from None
+        return cls._named(table, name, where)
+
+    @classmethod
+    def _named(cls, table: Mapping[str, Any], name: str, where: str) -> Matrix:
         try:
             return cls.from_plain({"name": name, **table})
         except KdbenchError as error:
@@ -110,14 +131,14 @@ class Matrix:
         for key in ("datasets", "pairs"):
             if not table.get(key):
                 raise KdbenchError(f"{key!r} is missing or empty")
-        rows = [MethodRow(Spec.parse(text)) for text in texts_of(table, "methods")]
+        rows = [MethodRow(parse_method(text)) for text in texts_of(table, "methods")]
         given = table.get("method", [])
         if not isinstance(given, list):
             raise KdbenchError(f"'method' is {given!r}, wanted tables, each under [[method]]")
         rows += map(_method_row, given)
         fallback = table.get("fallback")
         return cls(
-            name=_name(text_of(table, "name")),
+            name=matrix_name(text_of(table, "name")),
             datasets=tuple(Spec.parse(text) for text in texts_of(table, "datasets")),
             pairs=parse_pairs([pairs] if isinstance(pairs := table["pairs"], str) else texts_of(table, "pairs")),
             methods=tuple(rows),
@@ -161,7 +182,7 @@ def _method_row(row: object) -> MethodRow:
     for key in row:
         if key not in known:
             raise KdbenchError(nearest("keys of a [[method]]", key, known))
-    spec = Spec.parse(text_of(row, "name"))
+    spec = parse_method(text_of(row, "name"))
     settings = row.get("settings", {})
     if not isinstance(settings, Mapping):
         raise KdbenchError(f"settings of method {spec.name!r} are not a table")
@@ -172,10 +193,14 @@ def _method_row(row: object) -> MethodRow:
     return MethodRow(Spec(spec.name, {**spec.settings, **reserved, **settings}), text_of(row, "label", ""))
 
 
-def _name(text: str) -> str:
-    """A matrix's name, which becomes part of file names and queries."""
+def matrix_name(text: str) -> str:
+    """A matrix's name, which becomes part of file names and queries.
+
+    Raises:
+        KdbenchError: if it cannot be one.
+    """
     if not re.fullmatch(r"\w[\w .()=+-]{0,79}", text):
         raise KdbenchError(
-            f"name {text!r} is not 1 to 80 letters, digits, spaces or . ( ) = + - _; set 'name' in the file"
+            f"name {text!r} is not 1 to 80 letters, digits, spaces or . ( ) = + - _; set 'name' in the file, or --name"
         )
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from kdbench.errors import KdbenchError
 
@@ -26,6 +27,18 @@ def parse_seeds(given: object) -> tuple[int, ...]:
             seeds += range(int(low), min(int(high or low), int(low) + 1_000_000) + 1)
     else:
         raise KdbenchError(f"seeds {given!r} are not of the form 5 (0 to 4), 0-4 or 0,3")
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or len(seeds) > 1_000_000:
-        raise KdbenchError(f"seeds {given!r} name no seed, one twice, a negative one or over a million")
+    if fault := _fault(seeds):
+        raise KdbenchError(f"seeds {given!r} came: {fault}; write 1 or 0-0 (seed 0 alone), 5 or 0-4 (0 to 4), or 0,3")
     return tuple(seeds)
+
+
+def _fault(seeds: list[int]) -> str:
+    """What is wrong with seeds, or nothing."""
+    if not seeds:
+        return "no seed at all (one number is a count, two are a range that goes up)"
+    if min(seeds) < 0:
+        return f"{min(seeds)} is negative"
+    if len(seeds) > 1_000_000:
+        return "over a million"
+    twice = [seed for seed, times in Counter(seeds).items() if times > 1]
+    return f"seed {twice[0]} stands there twice" if twice else ""

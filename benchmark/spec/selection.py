@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kdbench.errors import KdbenchError, nearest
-from kdbench.spec.matrix import Matrix, MethodRow
+from kdbench.spec.matrix import Matrix, MethodRow, matrix_name
 from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.recipe import parse_recipe
 from kdbench.spec.seeds import parse_seeds
-from kdbench.spec.words import Spec, Value, parse_value
+from kdbench.spec.words import Spec, Value, called, listed, parse_method, parse_value
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the user asked for, as the command line has it; empty means as the matrix has it."""
+    """What the user asked for, as the command line has it; empty means as the matrix has it.
+
+    ``stored`` names a matrix that was run in the store, in place of ``config``; ``name`` is what this one is called.
+
+    Where several may stand, a text is one or, with commas between them, several.
+
+    Raises:
+        KdbenchError: if something is no text.
+    """
 
     config: str | None = None
     datasets: tuple[str, ...] = ()
@@ -24,6 +32,18 @@ class Selection:
     recipe: str | None = None
     protocol: str | None = None
     settings: tuple[str, ...] = ()
+    stored: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("datasets", "pairs", "methods", "settings"):
+            given: object = getattr(self, key)
+            texts = [given] if isinstance(given, str) else given
+            if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+                raise KdbenchError(f"{key} is {given!r}, wanted a text, or a list of texts")
+            if key != "settings":
+                texts = [part for text in texts for part in listed(text)]
+            object.__setattr__(self, key, tuple(texts))
 
     def matrix(self, base: Matrix | None = None) -> Matrix:
         """The matrix that was selected.
@@ -40,13 +60,15 @@ class Selection:
         if self.pairs:
             matrix = replace(matrix, pairs=parse_pairs(self.pairs))
         if self.methods:
-            matrix = replace(matrix, methods=tuple(MethodRow(Spec.parse(text)) for text in self.methods))
+            matrix = replace(matrix, methods=tuple(MethodRow(parse_method(text)) for text in self.methods))
         if self.seeds is not None:
             matrix = replace(matrix, seeds=parse_seeds(self.seeds))
         if self.recipe is not None:
             matrix = replace(matrix, recipe=parse_recipe(self.recipe))
         if self.protocol is not None:
             matrix = replace(matrix, protocol=self.protocol)
+        if self.name is not None:
+            matrix = replace(matrix, name=matrix_name(self.name))
         return _with_settings(matrix, self.settings)
 
 
@@ -58,13 +80,13 @@ def _with_settings(matrix: Matrix, settings: tuple[str, ...]) -> Matrix:
         if not (equals and dot and name and key and value.strip()):
             raise KdbenchError(f"-S {text!r} is not of the form method.key=value or recipe.key=value")
         changes.setdefault(name, {})[key] = parse_value(value.strip())
-    names = [row.method.name for row in matrix.methods]
+    names = [called(row.method) for row in matrix.methods]
     for name in changes:
         if name not in ("recipe", *names):
             raise KdbenchError(nearest("the methods selected, nor 'recipe'", name, names))
 
     def changed(row: MethodRow) -> MethodRow:
-        change = changes.get(row.method.name, {})
+        change = changes.get(called(row.method), {})
         return replace(row, method=Spec(row.method.name, {**row.method.settings, **change}))
 
     recipe = matrix.recipe.changed(changes.get("recipe", {}))

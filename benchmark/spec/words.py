@@ -45,6 +45,44 @@ class Spec:
         return f"{self.name}({', '.join(f'{k}={show_value(v)}' for k, v in self.settings.items())})"
 
 
+def parse_method(text: str) -> Spec:
+    """Read a method as `Spec.parse` does; its name may also be the path of a ``.py`` file, or ``mine@1f2e3d4c``.
+
+    Raises:
+        KdbenchError: if the text has another form.
+    """
+    match = re.fullmatch(r"\s*([^()]+\.py|\w+@[0-9a-f]+)\s*(\(.*\))?\s*", text, flags=re.DOTALL)
+    return Spec(match[1], Spec.parse(f"file{match[2] or ''}").settings) if match else Spec.parse(text)
+
+
+def called(method: Spec) -> str:
+    """A method's name as people say it: ``mine`` for ``there/mine.py`` and for ``mine@1f2e3d4c``."""
+    if method.name.endswith(".py"):
+        return re.sub(r"^.*[\\/]|\.py$", "", method.name)
+    return method.name.partition("@")[0]
+
+
+def listed(text: str) -> list[str]:
+    """What stands between commas, those in parentheses and in quotes left alone; empty parts count for nothing.
+
+    >>> listed("kd, hmkd(role=tuned, use_mid=false)")
+    ['kd', 'hmkd(role=tuned, use_mid=false)']
+    """
+    parts, depth, quote = [""], 0, ""
+    for sign in text:
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in "()":
+            depth += 1 if sign == "(" else -1
+        elif sign == "," and depth <= 0:
+            parts.append("")
+            continue
+        parts[-1] += sign
+    return [part.strip() for part in parts if part.strip()] or [text]
+
+
 def parse_value(text: str) -> Value:
     """Read a setting as TOML would: true, 3, 0.5, 1e-3, or else a text, which may stand in quotes."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":

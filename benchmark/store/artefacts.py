@@ -9,28 +9,29 @@ import torch
 
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
-from kdbench.store.records import Store
+from kdbench.results.record import WEIGHTS
+from kdbench.store.records import AGAIN, Store
 from kdbench.text import first_line
 
 
 def write_weights(store: Store, digest: str, weights: dict[str, torch.Tensor]) -> None:
     """Keep the weights of a cell's deployed model; before its record, which says that all is there."""
     store.folder(digest).mkdir(parents=True, exist_ok=True)
-    write_whole(store.folder(digest) / "student.pt", _saved(weights))
+    write_whole(store.folder(digest) / WEIGHTS, _saved(weights))
 
 
 def read_weights(store: Store, digest: str, device: torch.device) -> dict[str, torch.Tensor]:
     """Weights of a finished cell's deployed model.
 
     Raises:
-        KdbenchError: if they are missing or unreadable.
+        KdbenchError: if they are missing or damaged.
     """
-    path = store.folder(digest) / "student.pt"
+    raw = io.BytesIO(store.content(digest, WEIGHTS))
     try:
-        loaded: dict[str, torch.Tensor] = torch.load(path, map_location=device, weights_only=True)
+        loaded: dict[str, torch.Tensor] = torch.load(raw, map_location=device, weights_only=True)
         return loaded
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise KdbenchError(f"{path}: {first_line(error)}; remove the folder to train it again") from None
+        raise KdbenchError(f"{store.folder(digest) / WEIGHTS}: {first_line(error)}; {AGAIN}") from None
 
 
 def write_checkpoint(store: Store, digest: str, state: dict[str, Any]) -> None:

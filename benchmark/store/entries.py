@@ -6,6 +6,7 @@ from kdbench.plan.model import Plan, Planned
 from kdbench.provenance.sources import freshness
 from kdbench.results.entry import Entry, Freshness, Status
 from kdbench.results.record import Record
+from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
 
 
@@ -15,11 +16,13 @@ def entries(plan: Plan, store: Store) -> list[Entry]:
     Raises:
         KdbenchError: if a record cannot be read.
     """
+    look_in(store)
     records = {digest: store.record(digest) for digest in plan.cells}
-    return [_entry(planned, plan, records) for planned in plan.places]
+    fresh = freshness(plan.cells, records)
+    return [_entry(planned, plan, records, fresh) for planned in plan.places]
 
 
-def _entry(planned: Planned, plan: Plan, records: dict[str, Record | None]) -> Entry:
+def _entry(planned: Planned, plan: Plan, records: dict[str, Record | None], freshnesses: dict[str, Freshness]) -> Entry:
     def entry(status: Status, reason: str | None, record: Record | None, fresh: Freshness = Freshness.FRESH) -> Entry:
         return Entry(planned.place, status, reason, fresh, record)
 
@@ -32,4 +35,4 @@ def _entry(planned: Planned, plan: Plan, records: dict[str, Record | None]) -> E
         return entry("missing", "its teacher failed" if lost else None, None)
     if record.status == "failed":
         return entry("failed", record.reason, record)
-    return entry("done", None, record, freshness(record, cell))
+    return entry("done", None, record, freshnesses[planned.digest])

@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 from kdbench.errors import KdbenchError, MachineError
-from kdbench.files import write_whole
-from kdbench.results.record import Record
-from kdbench.text import first_line
+from kdbench.files import refused, write_whole
+from kdbench.results.record import WEIGHTS, Record
+from kdbench.text import first_line, printable
 
 if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
     import numpy.typing as npt
+
+
+PREDICTIONS, CURVE = "predictions.npz", "curve.csv"
+
+AGAIN = "`kdbench run --stale` with the options of its matrix makes it again"
 
 
 class Store:
@@ -65,7 +72,7 @@ class Store:
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            raise KdbenchError(f"{path}: {error}; remove the folder to run the cell again") from None
+            raise KdbenchError(f"{path}: {error}; {AGAIN}") from None
 
     def finish(
         self,
@@ -73,30 +80,75 @@ class Store:
         *,
         curve: str,
         predictions: dict[str, npt.NDArray[Any]] | None = None,
-    ) -> None:
-        """Keep a cell's result, after its weights; what only a running cell needs goes."""
+    ) -> Record:
+        """Keep a cell's result, after its weights; what only a running cell needs goes.
+
+        Returns:
+            The record as it is kept: with the checksums of the files beside it.
+        """
         folder = self.folder(record.digest)
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "curve.csv", curve)
+        content = {CURVE: curve.encode()}
         if predictions is not None:
             import numpy as np
 
             buffer = io.BytesIO()
             np.savez_compressed(buffer, allow_pickle=False, **predictions)
-            write_whole(folder / "predictions.npz", buffer.getvalue())
+            content[PREDICTIONS] = buffer.getvalue()
+        for name, raw in content.items():
+            write_whole(folder / name, raw)
+        if record.status == "done" and (folder / WEIGHTS).exists():
+            content[WEIGHTS] = (folder / WEIGHTS).read_bytes()
+        record = replace(record, files={name: _hash(raw) for name, raw in content.items()})
         write_whole(folder / "record.json", record.to_json())
         for name in ("checkpoint.pt", "epoch"):
             (folder / name).unlink(missing_ok=True)
+        return record
+
+    def finished(self, digest: str) -> bool:
+        """Whether a cell has a record, readable or not."""
+        return (self.folder(digest) / "record.json").exists()
+
+    def content(self, digest: str, name: str) -> bytes:
+        """One of the files that belong to a cell's record, as it was written.
+
+        Raises:
+            KdbenchError: if it is missing or damaged, or the record is.
+        """
+        record = self.record(digest)
+        wrong, raw = _look(self.folder(digest) / name, {} if record is None else record.files)
+        if wrong:
+            raise KdbenchError(f"{wrong}; {AGAIN}")
+        return raw
+
+    def damage(self, digest: str) -> str | None:
+        """What is wrong with the record of a cell or the files that belong to it, in one line; None where all is well.
+
+        Files of records without checksums are held against those that their own format has.
+        """
+        try:
+            record = self.record(digest)
+        except KdbenchError as error:
+            return str(error)
+        if record is None:
+            return None
+        names = {*record.files} | ({WEIGHTS, PREDICTIONS} if record.status == "done" else set())
+        looks = (_look(self.folder(digest) / name, record.files)[0] for name in sorted(names))
+        return next(filter(None, looks), None)
+
+    def digests(self) -> list[str]:
+        """All cells with a record, of whatever matrix."""
+        return sorted(path.parent.name for path in self.root.glob("*/record.json"))
+
+    def weights_hash(self, digest: str) -> str:
+        """Hash of the weights file: what a student was taught by."""
+        return _hash((self.folder(digest) / WEIGHTS).read_bytes())
 
     def forget(self, digest: str) -> None:
         """Drop a cell's record and all that came with it, so that it runs again from the start."""
-        made = ("record.json", "predictions.npz", "student.pt", "curve.csv", "traceback.txt", "checkpoint.pt", "epoch")
+        made = ("record.json", PREDICTIONS, WEIGHTS, CURVE, "traceback.txt", "checkpoint.pt", "epoch")
         for name in made:
             (self.folder(digest) / name).unlink(missing_ok=True)
-
-    def weights_hash(self, digest: str) -> str:
-        """Hash of the weights file, for caches that must not outlive it."""
-        return hashlib.sha256((self.folder(digest) / "student.pt").read_bytes()).hexdigest()[:16]
 
     def predictions(self, digest: str) -> dict[str, npt.NDArray[Any]]:
         """Arrays of ``predictions.npz``.
@@ -106,38 +158,69 @@ class Store:
         """
         import numpy as np
 
-        path = self.folder(digest) / "predictions.npz"
+        raw = io.BytesIO(self.content(digest, PREDICTIONS))
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(raw, allow_pickle=False) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, BadZipFile) as error:
-            raise KdbenchError(f"{path}: {first_line(error)}; remove the folder to run the cell again") from None
+        except Exception as error:  # numpy raises many kinds where a header is not what it should be
+            raise KdbenchError(f"{self.folder(digest) / PREDICTIONS}: {first_line(error)}; {AGAIN}") from None
 
     def curve(self, digest: str) -> str:
         """Losses and facts of every epoch, as CSV."""
-        path = self.folder(digest) / "curve.csv"
+        path = self.folder(digest) / CURVE
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def write_traceback(self, digest: str, text: str) -> None:
         """Keep where a cell failed, for whoever mends it."""
         self.folder(digest).mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder(digest) / "traceback.txt", text)
+        write_whole(self.folder(digest) / "traceback.txt", printable(text))
 
-    def write_epoch(self, digest: str, done: int) -> None:
-        """Say how far a running cell is; whoever watches reads it, nothing depends on it."""
+    def write_epoch(self, digest: str, done: int, begun: int = 0) -> None:
+        """Say how far a running cell is, and at which epoch it went on; whoever watches reads it, nothing else does."""
         folder = self.folder(digest)
-        folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".epoch-{os.getpid()}"
-        try:
-            temporary.write_text(str(done))
-            temporary.replace(folder / "epoch")
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with refused(folder / "epoch"):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_text(f"{done} {begun}")
+                temporary.replace(folder / "epoch")
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def clear_epoch(self, digest: str) -> None:
+        """Forget how far a cell was when it was stopped."""
+        (self.folder(digest) / "epoch").unlink(missing_ok=True)
 
     def epoch(self, digest: str) -> int | None:
         """Epochs done by a cell that is running or was stopped; None where it has not begun or is finished."""
+        return next(iter(self._epochs(digest)), None)
+
+    def epoch_begun(self, digest: str) -> int:
+        """Epochs that a cell had done when it was last taken up."""
+        return next(iter(self._epochs(digest)[1:]), 0)
+
+    def _epochs(self, digest: str) -> list[int]:
         try:
-            return int((self.folder(digest) / "epoch").read_text())
-        except (FileNotFoundError, ValueError):
-            return None
+            return list(map(int, (self.folder(digest) / "epoch").read_text().split()))
+        except (OSError, ValueError):
+            return []
+
+
+def _look(path: Path, files: Mapping[str, str]) -> tuple[str, bytes]:
+    """What is wrong with a file of a record, or nothing, and its content."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        return f"{path}: {error.strerror or error}", b""
+    if path.name in files:
+        return "" if _hash(raw) == files[path.name] else f"{path} is damaged: not what its record was made with", raw
+    try:  # an older record; both kinds of files are zip archives, which have checksums of their members
+        with ZipFile(io.BytesIO(raw)) as members:
+            return "" if members.testzip() is None else f"{path} is damaged", raw
+    except Exception as error:  # of many kinds
+        return f"{path} is damaged: {first_line(error)}", raw
+
+
+def _hash(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

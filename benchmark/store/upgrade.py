@@ -50,7 +50,7 @@ def upgrade(store: Store, *, dry: bool = False) -> Upgrade:
         KdbenchError: if a record cannot be read.
     """
     found = Upgrade()
-    old = {digest: record for digest in _digests(store) if (record := store.record(digest)) and _is_old(record.cell)}
+    old = {digest: record for digest in store.digests() if (record := store.record(digest)) and _is_old(record.cell)}
     # Teachers first, and of two cells that are one today, the one that is done before the one that failed.
     for digest in sorted(old, key=lambda each: (old[each].cell["teacher_cell"] is not None, old[each].status)):
         _judge(digest, old, found, store)
@@ -65,10 +65,6 @@ def upgrade(store: Store, *, dry: bool = False) -> Upgrade:
         for path in sorted((store.root / "plans").glob("*.json")):
             _renew_plan(path, store)
     return found
-
-
-def _digests(store: Store) -> list[str]:
-    return sorted(path.parent.name for path in store.root.glob("*/record.json"))
 
 
 def _is_old(cell: Mapping[str, Any]) -> bool:

@@ -66,14 +66,31 @@ class Mirror:
         return len(found)
 
     def _write(self, records: Sequence[Record], texts: dict[str, str] | None = None) -> None:
-        from kdbench.track.tracker import Tracker, writing
+        from kdbench.track.tracker import Tracker, mend, writing
 
+        mended = False
         with writing(self.store.root):
             if self._tracker is None:
+                mended = mend(self.store.root)
                 self._tracker = Tracker(self.store, self.identity)
             self._tracker.add(records, self.rows)
             if texts is not None:
                 self._tracker.finish(texts, complete=len(records) == len(self.plan.cells))
+                self._tracker = None
+        if mended:
+            _write_all(self.store, but=self.identity)
+
+    def stop(self, *, killed: bool) -> None:
+        """Say that the run ended before its end; nothing where nothing was written yet.
+
+        Raises:
+            MachineError: if the database cannot be written.
+        """
+        if self._tracker is not None:
+            from kdbench.track.tracker import writing
+
+            with writing(self.store.root):
+                self._tracker.end("KILLED" if killed else "FAILED")
 
 
 def rebuild(where: Runtime) -> int:
@@ -85,11 +102,19 @@ def rebuild(where: Runtime) -> int:
     from kdbench.track import tracker
 
     store = Store(where.store)
-    known = list(matrices(store))
-    if not known:
+    if not matrices(store):
         raise KdbenchError(f"no matrix was run in {where.store} (--store, KDBENCH_STORE)")
     store.open_for_writing()
-    plans = [(identity, plan) for identity, matrix in known if (plan := remembered(store, matrix)) is not None]
     tracker.forget(store.root)
+    return _write_all(store)
+
+
+def _write_all(store: Store, *, but: str = "") -> int:
+    """Write every matrix of a store but one; returns how many records were written."""
+    plans = [(kept.identity, plan) for kept in matrices(store) if (plan := remembered(store, kept.matrix)) is not None]
     # Oldest first, as they were written.
-    return sum(Mirror(store, identity, plan).finish(entries(plan, store)) for identity, plan in reversed(plans))
+    return sum(
+        Mirror(store, identity, plan).finish(entries(plan, store))
+        for identity, plan in reversed(plans)
+        if identity != but
+    )

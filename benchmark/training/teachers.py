@@ -8,6 +8,9 @@ runs live.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -20,10 +23,11 @@ from filelock import FileLock
 from torch import Tensor
 
 from kdbench.architectures import Backbone, Outputs
-from kdbench.files import fresh_folder
+from kdbench.files import fresh_folder, refused
 from kdbench.methods import Batch
 from kdbench.training.evaluate import outputs_in_order
 
+MANIFEST = "manifest.json"  # checksums of the files beside it
 ON_DEVICE = 256 * 2**20  # bytes; a larger field stays a memory-mapped file, of which a batch reads its rows
 
 
@@ -64,11 +68,13 @@ class FrozenTeacher:
     def _load(self, name: str) -> Tensor:
         whole = name.removesuffix(name.lstrip("abcdefghijklmnopqrstuvwxyz"))  # stage3 -> stage
         folder = self.folder / (name if whole == "stage" else "small")
-        if not folder.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):
-                if not folder.exists():
-                    self._compute(folder, int(name.removeprefix("stage")) if whole == "stage" else None)
+        if not _is_whole(folder):
+            with refused(folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with FileLock(f"{folder}.lock"):
+                    if not _is_whole(folder):  # nor made by another process meanwhile
+                        shutil.rmtree(folder, ignore_errors=True)
+                        self._compute(folder, int(name.removeprefix("stage")) if whole == "stage" else None)
         array = np.load(folder / f"{name}.npy", mmap_mode="c")  # copy-on-write: torch wants writable memory
         tensor = torch.from_numpy(array)
         return tensor if array.nbytes > ON_DEVICE else tensor.to(self.x.device, copy=True)
@@ -94,6 +100,23 @@ class FrozenTeacher:
                         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                         np.lib.format.write_array_header_2_0(files[name], header)
                     files[name].write(part.float().cpu().numpy().astype("<f4").tobytes())
+            stack.close()  # all that was written is in the files
+            hashes = {path.name: _hash(path) for path in sorted(temporary.iterdir())}
+            (temporary / MANIFEST).write_text(json.dumps(hashes))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder of outputs is there and every file in it is what was computed."""
+    try:
+        hashes = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return bool({path.name: _hash(path) for path in folder.glob("*.npy")} == hashes)
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ServedOutputs(Outputs):

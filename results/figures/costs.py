@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdbench.results.entry import Entry
-from kdbench.results.figures.panels import Look, checked, grid_of_panels, legend, save, shape, style
+from kdbench.results.figures.panels import (
+    WIDTH,
+    Look,
+    checked,
+    extra,
+    grid_of_panels,
+    legend,
+    load,
+    save,
+    shape,
+    style,
+    wrapped,
+)
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.place import RowRole
 from kdbench.results.tables.alone import NetworkRow, tabulate_networks
@@ -34,6 +46,7 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
     taught = _taught(entries, metric)
     if not alone:
         raise ValueError(f"a figure of costs wants a network alone with {metric!r} of every run, none came")
+    load()
     from matplotlib.figure import Figure
 
     datasets = list(dict.fromkeys(row.dataset for row in alone))
@@ -41,7 +54,11 @@ def cost_figure(entries: Sequence[Entry], metric: str, path: str | Path, title: 
     work = [row.point[0] for row in alone if row.point] + [x for _, x, _ in taught]
     lines, columns = shape(len(datasets))
     with style():
-        figure = Figure(figsize=(2.4 + 3.4 * columns, max(3.2 * lines, 1 + 0.19 * len(looks))), layout="constrained")
+        title = wrapped(title, 20 * (1 + columns)) if title else None
+        panel = 3.2 + max(extra(wrapped(dataset, WIDTH)) for dataset in datasets)
+        names = 1 + sum(0.19 + extra(wrapped(network, WIDTH)) for network in looks)
+        size = 2.4 + 3.4 * columns, max(panel * lines, names) + extra(title)
+        figure = Figure(figsize=size, layout="constrained")
         for axes, dataset in zip(grid_of_panels(figure, len(datasets), sharey=False), datasets, strict=True):
             _draw(axes, [row for row in alone if row.dataset == dataset], looks, [t for t in taught if t[0] == dataset])
             _furnish(axes, dataset, factor=max(work) / max(1, min(work)))
@@ -95,6 +112,6 @@ def _furnish(axes: "Axes", dataset: str, *, factor: float) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=5) if factor > 5 else MaxNLocator(3))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_title(dataset, fontsize="medium")
+    axes.set_title(wrapped(dataset, WIDTH), fontsize="medium")
     axes.grid(color="0.92", linewidth=0.7)
     seaborn.despine(ax=axes)

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kdbench.results.figures.panels import checked, save
+from kdbench.results.figures.panels import WIDTH, as_written, checked, extra, name, save, wrapped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def windows_figure(
@@ -31,20 +35,40 @@ def windows_figure(
     Raises ``ValueError`` on another suffix than .pdf, .png or .svg.
     """
     path = checked(path)
+    with as_written():
+        figure = _drawn(windows, classes, units, rate, title)
+        save(figure, path, dpi=150)
+
+
+def _drawn(
+    windows: npt.NDArray[np.float32],
+    classes: Sequence[str],
+    units: Mapping[str, Sequence[tuple[str, int]]],
+    rate: float,
+    title: str,
+) -> "Figure":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.9 * len(classes) + 1.6, 1.9 * len(units) + 0.8), layout="constrained")
+    longest = max(len(channel) for channels in units.values() for channel, _ in channels)
+    width = 1.9 * len(classes) + 1.2 + 0.07 * min(longest, WIDTH) + max(extra(wrapped(unit, 20)) for unit in units)
+    title = wrapped(title, 11 * width)
+    names = [wrapped(label, 20) for label in classes]
+    line_height = 1.9 + max(extra(wrapped(unit, 20)) for unit in units)
+    height = line_height * len(units) + 0.8 + extra(title) + max(map(extra, names))
+    figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(len(units), len(classes), sharex=True, sharey="row", squeeze=False)
     seconds = np.arange(windows.shape[2]) / rate
     for line, (unit, channels) in zip(grid, units.items(), strict=True):
         for axes, window in zip(line, windows, strict=True):
-            for channel, number in channels:
-                axes.plot(seconds, window[number], linewidth=0.8, label=channel)
+            lines = [axes.plot(seconds, window[number], linewidth=0.8)[0] for _, number in channels]
             axes.grid(color="0.92", linewidth=0.7)
-        line[0].set_ylabel(unit)
-        line[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize="x-small", frameon=False)
-    for axes, name in zip(grid[0], classes, strict=True):
-        axes.set_title(name, fontsize="small")
+        line[0].set_ylabel(wrapped(unit, 20))
+        where = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
+        numbers = list(map(str, range(len(lines))))
+        made = line[-1].legend(lines, numbers, fontsize="x-small", frameon=False, **where)
+        name(made, (channel for channel, _ in channels))
+    for axes, label in zip(grid[0], names, strict=True):
+        axes.set_title(label, fontsize="small")
     figure.supxlabel("seconds", fontsize="medium")
     figure.suptitle(title, fontsize="medium")
-    save(figure, path, dpi=150)
+    return figure

@@ -11,6 +11,7 @@ from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import answer
 from kdbench.results.words.captions import NOT_APPLICABLE, capital, caption
 from kdbench.results.words.costs import NOTHING
+from kdbench.results.words.numbers import points
 
 
 def scores_page(
@@ -77,19 +78,15 @@ def _gain(score: Score) -> Cell:
     if score.gain is None or score.state:
         return Cell(None, NOTHING)
     shared = len(score.differences)
-    return Cell(score.gain, _points(score.gain), note=f"{shared} of {score.wanted} seeds" * (shared < score.wanted))
+    return Cell(score.gain, points(score.gain), note=f"{shared} of {score.wanted} seeds" * (shared < score.wanted))
 
 
 def _average(average: Average | None) -> list[Cell]:
     if average is None:
         return [Cell(None, "incomplete"), Cell(None, NOTHING)]
-    gain = NOTHING if average.gain is None else _points(average.gain)
+    gain = NOTHING if average.gain is None else points(average.gain)
     return [Cell(average.mean, _percent(average.mean), standing=average.standing), Cell(average.gain, gain)]
 
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f}"
-
-
-def _points(gain: float) -> str:
-    return f"{100 * gain:+.1f}"

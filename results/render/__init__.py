@@ -1,17 +1,20 @@
 """A sheet as text: one module a format, and markup nowhere else.
 
 A format for readers is a public module with a function ``page_text(page) -> str``; `csv` is for programs, of sheets.
+Each has ``ENDINGS``, those of its files.
 """
 
 import pkgutil
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 
 from kdbench.errors import nearest
 from kdbench.results.render.csv import csv_text
 from kdbench.results.render.markdown import markdown_text
 from kdbench.results.sheet import Page
 
-__all__ = ["csv_text", "markdown_text", "page_formats", "page_text"]
+__all__ = ["csv_text", "format_of_file", "markdown_text", "page_formats", "page_text"]
 
 
 def page_formats() -> list[str]:
@@ -21,6 +24,33 @@ def page_formats() -> list[str]:
         for module in pkgutil.iter_modules(__path__)
         if module.name != "csv" and not module.name.startswith("_")
     )
+
+
+def format_of_file(path: Path, form: str | None, default: str, more: Mapping[str, str] | None = None) -> str:
+    """The format of a file that is to be written: what was asked for, else what its ending says, else the default.
+
+    Args:
+        path: the file.
+        form: what was asked for, if anything was; a format and its variants, as csv and csv-wide, share their endings.
+        default: for a name without an ending.
+        more: endings beside those of tables, with their formats.
+
+    Raises ``ValueError`` where the ending is unknown, or says another format than was asked for.
+    """
+    known = {ending: name for name in [*page_formats(), "csv"] for ending in _endings(name)} | dict(more or {})
+    meant = known.get(path.suffix.lower())
+    if form is None:
+        if meant is None and path.suffix:
+            raise ValueError(f"-o {path.name} came; its ending may be {', '.join(sorted(known))}, or name a --format")
+        return meant or default
+    if meant is not None and form.partition("-")[0] != meant:
+        raise ValueError(f"-o {path.name} and --format {form} came, but {path.suffix} is {meant}; drop one, or rename")
+    return form
+
+
+def _endings(form: str) -> tuple[str, ...]:
+    endings: tuple[str, ...] = import_module(f"{__name__}.{form}").ENDINGS
+    return endings
 
 
 def page_text(page: Page, form: str = "markdown") -> str:

@@ -5,6 +5,8 @@ import io
 
 from kdbench.results.sheet import Sheet
 
+ENDINGS = (".csv",)
+
 
 def csv_text(sheet: Sheet) -> str:
     """A line of names, then the cells' values, numbers in full precision; neither title nor caption."""

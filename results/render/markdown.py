@@ -3,6 +3,7 @@
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.tables.model import Standing
 
+ENDINGS = (".md", ".markdown")
 HIGHLIGHTED = {Standing.BEST: "**{}**", Standing.SECOND: "<u>{}</u>", None: "{}"}
 
 

@@ -8,6 +8,9 @@ from kdbench.results.entry import Freshness
 from kdbench.results.place import RowRole
 from kdbench.results.statistics import mean
 
+ROUNDING = 1e-12
+"""Metrics are fractions: differences within this of zero are rounding."""
+
 
 class Standing(StrEnum):
     """How well something does among those that are ranked beside it."""
@@ -72,7 +75,7 @@ class Score:
 
     @property
     def worse_than_student(self) -> bool:
-        return self.gain is not None and self.gain < 0
+        return self.gain is not None and self.gain < -ROUNDING
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class Average:
     gain: float | None
     """None where student alone is incomplete, and for student alone itself."""
     standing: Standing | None = None
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is worse than student alone."""
+        return self.gain is not None and self.gain < -ROUNDING
 
 
 @dataclass(frozen=True)

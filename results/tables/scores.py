@@ -203,25 +203,34 @@ def _freshness(entries: Iterable[Entry]) -> Freshness:
 
 
 def _ranked(rows: Sequence[Row], metric: str) -> tuple[Row, ...]:
-    """The rows with best and second marked among complete methods, in every block and in the average."""
+    """The rows with best and second marked among complete methods, in every block and in the average.
+
+    What is worse than student alone is neither.
+    """
     methods = [row for row in rows if row.role is RowRole.METHOD]
     by_block = [
-        _standings((score.mean for row in methods if (score := row.scores[block]).complete), metric)
+        _standings((score.mean for row in methods if _competes(score := row.scores[block])), metric)
         for block in range(len(rows[0].scores))
     ]
-    overall = _standings((row.average.mean for row in methods if row.average), metric)
+    overall = _standings((row.average.mean for row in methods if row.average and not row.average.worse), metric)
 
     def ranked(row: Row) -> Row:
         if row.role is not RowRole.METHOD:
             return row
         scores = tuple(
-            replace(score, standing=standings.get(score.mean)) if score.complete else score
+            replace(score, standing=standings.get(score.mean)) if _competes(score) else score
             for score, standings in zip(row.scores, by_block, strict=True)
         )
-        average = row.average and replace(row.average, standing=overall.get(row.average.mean))
+        average = row.average
+        if average and not average.worse:
+            average = replace(average, standing=overall.get(average.mean))
         return replace(row, scores=scores, average=average)
 
     return tuple(map(ranked, rows))
+
+
+def _competes(score: Score) -> bool:
+    return score.complete and not score.worse_than_student
 
 
 def _standings(means: Iterable[float | None], metric: str) -> dict[float | None, Standing]:

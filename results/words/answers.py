@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from kdbench.results.entry import Asked
 from kdbench.results.metrics import LOWER_IS_BETTER, title
 from kdbench.results.statistics import EXACT_UP_TO, mean, sign_flip, smallest_p
-from kdbench.results.tables.model import Row, Table
+from kdbench.results.tables.model import ROUNDING, Row, Table
+from kdbench.results.words.numbers import certainty, points, upwards
 
-ROUNDING = 1e-12
-"""Metrics are fractions: margins within this of zero are rounding."""
+SHOWN = 0.05
+"""The p-value from which on one row is said to be better than another."""
 
 
 def answer(table: Table, asked: Asked) -> str:
-    """One line: the best method, its margins over student alone and the runner-up, and how sure that is.
+    """One line: the method in front, its margins over student alone and the runner-up, and how sure that is.
 
-    Margins are seed-matched, averaged over blocks, in points (hundredths); certainty is an exact sign-flip test over
-    seeds. Only methods that are complete in every block compete; says so where others are left out, where the best does
-    not beat student alone, and where there is no answer.
+    It is called best only where it is shown to be better than both; else it is not told apart from the runner-up, and
+    with one seed no winner is named. Margins are seed-matched, averaged over blocks, in points (hundredths); certainty
+    is an exact sign-flip test over seeds. Only methods that are complete in every block compete; says so where others
+    are left out, where no method beats student alone, and where there is no answer.
     """
     student = table.student
     if student is None:
@@ -29,36 +31,56 @@ def answer(table: Table, asked: Asked) -> str:
         gaps = "; ".join(f"{row.label}: {_gaps(table, row)}" for row in table.methods) or "the table has none"
         return f"No answer: no method is complete ({gaps})."
     complete.sort(key=lambda pair: pair[1], reverse=table.metric not in LOWER_IS_BETTER)  # stable: ties in table order
-    best, top = complete[0]
+    front, top = complete[0]
     others = [row for row, _ in complete[1:]]
     tied = [row.label for row, score in complete[1:] if score == top]
-    margins = _margins(table, best, student)
-    gain = mean(margins)
-    if gain > ROUNDING:
-        first = f"{best.label} is best, {_points(gain)} over student alone{_sureness(margins)}"
-    else:
-        by = f"{_points(gain)} against it" if gain < -ROUNDING else "level with it"
-        first = f"no method beats student alone; the best, {best.label}, is {by}{_sureness(margins)}"
-    second = ", the only complete method"
-    if tied:
-        second = f", tied with {', '.join(tied)}"
-    elif others:
-        ahead = _margins(table, best, others[0])
-        second = f" and {_points(mean(ahead))} over the runner-up {others[0].label}{_sureness(ahead)}"
-    parts = [first + second, *_caveats(table, len(complete))]
-    if any(score.stale for row in [student, best, *others[:1]] for score in row.scores):
+    parts = [_comparison(table, student, front, others, tied), *_caveats(table, len(complete))]
+    if any(score.stale for row in [student, front, *others[:1]] for score in row.scores):
         parts.append("some of these results are stale")
     return f"Answer ({_scope(table, asked)}): {'; '.join(parts)}."
+
+
+def _comparison(table: Table, student: Row, front: Row, others: Sequence[Row], tied: Sequence[str]) -> str:
+    """The row in front against student alone and against the runner-up."""
+    margins = _margins(table, front, student)
+    ahead = _margins(table, front, others[0]) if others else []
+    gain, here = mean(margins), " here" * (len(margins) == 1)
+    place = "lowest" if table.metric in LOWER_IS_BETTER else "highest"
+    over = f"{_points(gain)} over student alone{_sureness(margins)}"
+    second = _second(others[0], ahead, tied) if others else ""
+    if gain <= ROUNDING:
+        by = f"{_points(gain)} against it" if gain < -ROUNDING else "level with it"
+        who = f"the {place}, {front.label}," if others else f"{front.label}, the only complete method,"
+        return f"no method beats student alone{here}; {who} is {by}{_sureness(margins)}{second}"
+    if not others:
+        return f"{front.label}, the only complete method, is {over}"
+    best = not tied and _shown(margins) and _shown(ahead)
+    return f"{front.label} is {'best' if best else place + here}, {over}{second}"
+
+
+def _second(runner_up: Row, ahead: Sequence[float], tied: Sequence[str]) -> str:
+    """What the margins over the runner-up allow to say."""
+    if tied:
+        return f", tied with {', '.join(tied)}"
+    by = _points(mean(ahead))
+    if len(ahead) == 1 or _shown(ahead):
+        return f" and {by} over the runner-up {runner_up.label}{_sureness(ahead)}"
+    return f", not told apart from the runner-up {runner_up.label}: {by}{_sureness(ahead)}"
+
+
+def _shown(margins: Sequence[float]) -> bool:
+    """Whether differences that are above 0 on average are so beyond doubt."""
+    return mean(margins) > ROUNDING and sign_flip(margins) <= SHOWN
 
 
 def _caveats(table: Table, competing: int) -> list[str]:
     n = len(table.seeds)
     caveats = []
     if n == 1:
-        caveats.append("one seed supports no statement on certainty")
+        caveats.append("one seed supports no statement")
     else:
         test = "an exact two-sided" if n <= EXACT_UP_TO else "a two-sided, sampled"
-        caveats.append(f"with {n} seeds {test} sign-flip test cannot go below p = {smallest_p(n):.2g}")
+        caveats.append(f"with {n} seeds {test} sign-flip test cannot go below p = {upwards(smallest_p(n))}")
         if competing > 1:
             caveats.append(f"p is not corrected for picking the best of {competing} methods on the same seeds")
     left_out = len(table.methods) - competing
@@ -92,11 +114,11 @@ def _margins(table: Table, row: Row, other: Row) -> list[float]:
 
 
 def _points(margin: float) -> str:
-    return f"{100 * margin:+.1f} points"
+    return f"{points(margin)} points"
 
 
 def _sureness(margins: Sequence[float]) -> str:
     n = len(margins)
     if n == 1:
         return ""
-    return f" (won {sum(margin > ROUNDING for margin in margins)} of {n} seeds, p = {sign_flip(margins):.2g})"
+    return f" (won {sum(margin > ROUNDING for margin in margins)} of {n} seeds, {certainty(sign_flip(margins))})"

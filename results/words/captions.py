@@ -23,8 +23,8 @@ def caption(entries: Sequence[Entry], table: Table, asked: Asked, version: str, 
         *_conditions(table, asked),
         *_folds(table),
         _seeds(table),
-        "hyper-parameters: published defaults where a row does not say otherwise, no search",
-        _runs(records.values()),
+        "hyper-parameters: defaults where a row does not say otherwise, no search",
+        _cells(records.values(), asked),
         f"kdbench {version}",
     ]
     sentences = ["; ".join(parts), *_legend(table), *_unknown(entries, table)]
@@ -67,10 +67,12 @@ def _seeds(table: Table) -> str:
     return f"seeds {', '.join(map(str, table.seeds))}; mean ± standard deviation over seeds (n - 1)"
 
 
-def _runs(records: Iterable[Record]) -> str:
+def _cells(records: Iterable[Record], asked: Asked) -> str:
     statuses = Counter(record.status for record in records)
     failed = f" ({statuses['failed']} failed)" if statuses["failed"] else ""
-    return _counted(statuses.total()) + failed
+    known = statuses.total()
+    share = f"{known} of {asked.cells} cells" if asked.cells > known else f"{known} cell{'' if known == 1 else 's'}"
+    return f"{share} trained{failed}"
 
 
 def _counted(runs: int) -> str:
@@ -80,13 +82,15 @@ def _counted(runs: int) -> str:
 def _legend(table: Table) -> list[str]:
     scores = [score for row in table.rows for score in row.scores]
     shown = [score for score in scores if score.complete]
+    place = "lowest" if table.metric in LOWER_IS_BETTER else "highest"
+    in_front = ", which one seed does not show to be better" if len(table.seeds) == 1 else " on average"
     marks = [
         (
             any(score.gain is not None for score in shown),
             "Gain: mean seed-matched difference to student alone in points, above 0 is better",
         ),
-        (_stands(table, Standing.BEST), "bold: best method"),
-        (_stands(table, Standing.SECOND), "underlined: second-best method"),
+        (_stands(table, Standing.BEST), f"bold: the {place} method{in_front}"),
+        (_stands(table, Standing.SECOND), f"underlined: the second {place}"),
         (any(score.worse_than_student for score in shown), f"{Mark.WORSE} worse than student alone"),
         (any(score.stale for score in shown), f"{Mark.STALE} stale: the source changed since the run"),
     ]

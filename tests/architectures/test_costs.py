@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from kdbench.catalog.find import NETWORKS
 from kdbench.costs.counting import Counts, counts, file_size, parameters
 
 B4 = 4  # bytes of a float32
@@ -361,3 +362,25 @@ def test_tied_weights_are_in_the_file_once_whatever_their_precision() -> None:
     alone, tied = nn.Sequential(layer), nn.Sequential(layer, nn.ReLU(), layer)
     assert file_size(alone) <= file_size(tied) <= file_size(alone) + 1024
     assert file_size(tied.double()) == file_size(tied.float())
+
+
+def test_an_outer_product_of_activations_counts_as_the_matrix_product_that_it_is() -> None:
+    class Outer(nn.Module):
+        def __init__(self, written: str) -> None:
+            super().__init__()
+            self.written, self.scale = written, nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            q, k = x[:, 0, :, None], x[:, 1, None, :] * self.scale
+            return q * k if self.written == "product" else q @ k
+
+    for written in ("product", "matmul"):
+        found = counts(Outer(written), 2, 16)
+        assert found.products["attention"] == 16 * 16, written
+        assert found.elementwise["arithmetic"] == 16, written  # scaling k
+
+
+def test_the_headline_teacher_counts_what_is_counted_by_hand() -> None:
+    found = counts(NETWORKS.get("resnet_lstman")(9, 128, 6), 9, 128)
+    assert found.multiply_adds == 261_343_488
+    assert found.products["attention"] == 2 * (128 * 128 + 128 * 128)  # q k^T and a v of two layers

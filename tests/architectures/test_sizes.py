@@ -42,9 +42,9 @@ def residual_branch(channels: int, length: int, narrow: int, wide: int) -> int:
 
 
 def lstman(steps: int, width: int, units: int) -> int:
-    """By hand: three LSTMs of four gates, the attention times the value, and the dense shortcut. The outer product is
-    element-wise and not counted."""
-    return 3 * steps * 4 * units * (width + units) + units * units + steps * width * units
+    """By hand: three LSTMs of four gates, the outer product of q and k, the attention times the value, and the dense
+    shortcut."""
+    return 3 * steps * 4 * units * (width + units) + 2 * units * units + steps * width * units
 
 
 @pytest.mark.parametrize("axis", ["channel", "time"])
@@ -120,6 +120,7 @@ def test_the_count_is_half_the_operations_that_torch_counts(build, name: str) ->
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     unseen = 0 if name == "gru" else found.products["recurrent"]  # an LSTM is one operation, of which torch counts none
+    unseen += 2 * 128 * 128 if name == "resnet_lstman" else 0  # two outer products, which are element-wise for torch
     assert counter.get_total_flops() == 2 * (found.multiply_adds - unseen)
 
 

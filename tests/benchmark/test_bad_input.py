@@ -79,8 +79,12 @@ def untouched(store: Path) -> bool:
         (["-c", "papr"], "no 'papr' in shipped matrices, nor such a file (did you mean 'paper'?)"),
         *[(["--seeds", text], f"seeds {text!r} are not of the form 5 (0 to 4), 0-4 or 0,3") for text in
           ("", " ", "five", "-1", "1.5", "1e3", "0-", "-4", "0--4", "0:4", ",", "0,,3", "0;3", "9" * 10, "0x3", "[0]")],
-        *[(["--seeds", text], f"seeds {text!r} name no seed, one twice, a negative one or over a million") for text in
-          ("0", "4-0", "1,1", "0-3,2", "0-9999999", "1000001", "0-999999999,0-999999999")],
+        *[(["--seeds", text], f"seeds {text!r} came: {fault}; write 1 or 0-0 (seed 0 alone), 5 or 0-4 (0 to 4), or 0,3")
+          for text, fault in (
+            ("0", "no seed at all (one number is a count, two are a range that goes up)"),
+            ("4-0", "no seed at all (one number is a count, two are a range that goes up)"),
+            ("1,1", "seed 1 stands there twice"), ("0-3,2", "seed 2 stands there twice"),
+            *[(many, "over a million") for many in ("0-9999999", "1000001", "0-999999999,0-999999999")])],
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_named_in_one_line(
@@ -124,10 +128,10 @@ def test_a_wrong_option_is_named_in_one_line(
         (PLAIN + '[[method]]\nname = "kd"\nlabel = "a"\n[[method]]\nname = "hmkd"\nlabel = "a"', "'a' stands twice"),
         (PLAIN + "seeds = true", "seeds True are not of the form"),
         (PLAIN + "seeds = 1.5", "seeds 1.5 are not of the form"),
-        (PLAIN + "seeds = -1", "name no seed"),
+        (PLAIN + "seeds = -1", "seeds -1 came: no seed at all"),
         (PLAIN + "seeds = []", "seeds [] are not of the form"),
         (PLAIN + "seeds = [0, true]", "seeds [0, True] are not of the form"),
-        (PLAIN + "seeds = [0, 0]", "one twice"),
+        (PLAIN + "seeds = [0, 0]", "seed 0 stands there twice"),
         (PLAIN + "seeds = 1000000000000", "over a million"),
         (PLAIN + "protocol = 1", "'protocol' is 1, wanted a text"),
         (PLAIN + 'protocol = "loso"', "no 'loso' in protocols"),
@@ -309,12 +313,12 @@ def test_a_damaged_record_is_named(call: Callable[..., Any], copy: Path, cells: 
         ended = call("run", *job, "--no-track")
         assert ended.code == 2
         assert ended.error.startswith(f"{path}: ")
-        assert ended.error.endswith("remove the folder to run the cell again")
+        assert ended.error.endswith("; `kdbench run --stale` with the options of its matrix makes it again")
 
 
 def test_a_damaged_matrix_of_the_store_is_named(call: Callable[..., Any], copy: Path) -> None:
     (path,) = (copy / "matrices").iterdir()
-    for content in ("{", "[]", '{"datasets": 1}'):
+    for content in ("{", "[]", '{"datasets": 1}', "[" * 100_000):
         path.write_text(content)
         ended = call("table")
         assert ended.code == 2
@@ -334,8 +338,8 @@ def test_a_teacher_whose_weights_are_damaged_is_named(
     ended = call("run", *job, "--no-track", "-j", 1)
     assert ended.code == 2
     assert len(ended.err.splitlines()) == 2, ended.err  # the first says what is to be run
-    assert ended.err.splitlines()[1].startswith(f"error: {path}: ")
-    assert ended.err.endswith("; remove the folder to train it again\n")
+    assert ended.err.splitlines()[1].startswith(f"error: {path} is damaged: ")
+    assert ended.err.endswith("; `kdbench run --stale` with the options of its matrix makes it again\n")
 
 
 def test_a_file_cannot_be_written_where_there_is_no_folder(

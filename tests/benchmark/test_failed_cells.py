@@ -80,12 +80,12 @@ def test_a_method_that_raises_leaves_a_reason_and_a_traceback_until_it_is_retrie
 
     again = forks(*run, **fragile("no"))  # a plain run takes a failure as a result
     assert again.code == 1
-    assert " 4 done before;" in again.err
+    assert " 4 cells, 3 done, 1 failed before; 0 to run;" in again.err
     assert (folder / "record.json").read_bytes() == first
 
     retried = forks(*run, "--retry-failed", **fragile("no"))
     assert retried.code == 0, retried.err
-    assert " 3 done before;" in retried.err
+    assert " 3 done before; 1 to run;" in retried.err
     record = Store(copy).record(folder.name)
     assert record is not None
     assert record.status == "done"

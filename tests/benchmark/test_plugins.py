@@ -136,7 +136,7 @@ def test_results_older_than_their_source_are_stale_until_they_are_run_again(
     table = forks("table", path=changed).out
     assert "†" in next(line for line in table.splitlines() if line.startswith("| hard "))
     assert "†" not in next(line for line in table.splitlines() if line.startswith("| kd "))
-    assert " 4 done before;" in forks(*run, path=changed).err  # it is said, and left to the user
+    assert " 3 done, 1 stale before; 0 to run;" in forks(*run, path=changed).err  # it is said, and left to the user
     again = forks(*run, "--stale", path=changed)
     assert again.code == 0
     assert " 3 done before;" in again.err
@@ -146,7 +146,7 @@ def test_results_older_than_their_source_are_stale_until_they_are_run_again(
     assert after == before
 
     raised = [outside(("kind = ", "version = 2\n    kind = "))]
-    assert "hard: 1 missing" in forks("status", path=raised).out
+    assert "not begun: hard\n" in forks("status", path=raised).out
 
 
 TEACHER = '''
@@ -219,3 +219,37 @@ def test_a_failed_teacher_costs_its_students_and_nobody_else(forks: Any, plug: A
     assert healed.code == 0, healed.err
     assert "3 cells, 2 done before" not in healed.err
     assert f"[2/2] {BLOCK} kd seed 0: accuracy" in healed.err
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_plug_in_breaks_only_itself(broken: str, forks: Any, plug: Any) -> None:
+    path = [
+        plug("wreck", broken, "kdbench.methods: wreck = wreck:Broken", "kdbench.architectures: hulk = wreck:Broken")
+    ]
+    path.append(plug("crooked", "", "kdbench.methods: crooked = ???", "kdbench.datasets: gone = no_such:Thing"))
+    listed = forks("list", path=path)
+    assert listed.code == 0, listed.err
+    assert "\nkd " in listed.out
+    assert "\nhulk " in listed.out
+    for name in ("wreck", "hulk", "crooked", "gone") if broken != BROKEN["raising"] else ("crooked", "gone"):
+        (line,) = (line for line in listed.out.splitlines() if line.startswith(f"{name} "))
+        assert "broken: " in line or (name, broken) == ("wreck", BROKEN["untyped"])
+    assert forks("show", "kd", path=path).code == 0
+    profiled = forks("profile", "--no-latency", path=path)
+    assert profiled.code == 0, profiled.err
+    assert "\nmlp " in profiled.out
+    assert "hulk: broken: " in profiled.out
+    planned = forks("plan", "-d", "synthetic(people=4, windows=1, length=16)", "-p", "mlp:mlp(hidden=4)", path=path)
+    assert planned.code == 0, planned.err
+
+
+def test_a_store_can_be_read_where_a_plug_in_is_absent(forks: Any, outside: Any, sizes: Any, copy: Path) -> None:
+    assert forks("run", *sizes, "-m", "hard", "--no-track", "-j", 1, path=[outside()]).code == 0
+    for command in ("status", "table"):
+        shown = forks(command)
+        assert shown.code == 0, shown.err
+        assert "hard" in shown.out
+    assert "  hard: 1 done\n" in forks("status").out
+    figure = forks("plot", "-o", copy / "gain.svg")
+    assert figure.code == 0, figure.err
+    assert forks("list", "runs").code == 0

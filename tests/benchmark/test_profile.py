@@ -288,7 +288,7 @@ def test_lists_of_pairs_are_listed_and_shown(call: Callable[..., Any]) -> None:
 
 def test_a_list_of_pairs_stands_for_its_pairs_in_a_run(call: Callable[..., Any], sizes: Any) -> None:
     planned = call("plan", "-d", sizes[1], "-p", "headline", "-m", "kd").out
-    assert "resnet_lstman:mlp  kd: 1 cell" in planned
+    assert "resnet_lstman:mlp  kd: 0 of 1 done" in planned
 
 
 def test_a_pair_beside_a_list_that_has_it_stands_once() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,15 +53,15 @@ def begun(store: Path, digest: str) -> bool:
     return (Store(store).epoch(digest) or 0) >= 2 and (store / digest / "checkpoint.pt").exists()
 
 
-def sweep(store: Path) -> None:
-    """Remove the temporary file that a kill in the middle of writing leaves; nothing ever reads it."""
-    for path in store.glob("*/.*"):
-        path.unlink()
+def below(pid: int) -> list[int]:
+    """Numbers of all processes that a process started, and that those did."""
+    children = [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [each for child in children for each in (child, *below(child))]
 
 
 def workers(process: Any) -> list[int]:
     """The processes that train for a process."""
-    return [pid for pid in process.children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in below(process.pid) if b"executors._child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def gone(pid: int) -> bool:
@@ -86,7 +88,6 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_bits(
     epochs: list[int] = []
     run_job(job_of(plan, hmkd), where, lambda: epochs.append(1))
     assert len(epochs) == cell.recipe.epochs - checkpoint["training"]["epoch"]
-    sweep(where.store)
     assert call("run", *job, "--no-track", "-j", 1).code == 0
     same(where.store)
 
@@ -125,20 +126,17 @@ def test_an_unreadable_checkpoint_is_no_checkpoint(
 
 
 MORTAL = """
-import multiprocessing, os, pathlib, signal
+import os, pathlib, signal
 from kdbench.methods import Method
 
 class Mortal(Method):
-    \"\"\"Cross-entropy whose process dies once, in epoch 3, or always, before the first.\"\"\"
+    \"\"\"Cross-entropy whose process dies once, in epoch 3, or always, in the first.\"\"\"
 
     kind = "logit"
 
-    def __init__(self, setup):
-        super().__init__(setup)
-        if os.environ["DIES"] == "always" and multiprocessing.parent_process() is not None:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     def start_epoch(self, epoch, epochs):
+        if os.environ["DIES"] == "always":
+            os.kill(os.getpid(), signal.SIGKILL)
         grave = pathlib.Path(os.environ["GRAVE"])
         if epoch == 2 and not grave.exists():
             grave.touch()
@@ -160,7 +158,6 @@ def test_two_workers_of_which_one_dies_give_the_same_bits_as_one_process(
     ended = forks("run", *job, "-m", "mortal", "--no-track", "-j", 2, **outside)
     assert ended.code == 0, ended.err
     assert (tmp_path / "grave").exists()
-    sweep(store)
     same(store)
     one = ("run", *job, "-m", "mortal", "--no-track", "-j", 1, "--store", tmp_path / "one")
     assert forks(*one, **outside).code == 0
@@ -168,23 +165,23 @@ def test_two_workers_of_which_one_dies_give_the_same_bits_as_one_process(
     assert forks(*table, **outside).out == forks(*table, "--store", tmp_path / "one", **outside).out
 
 
-def test_a_cell_whose_worker_dies_again_and_again_ends_the_run_in_one_line(
-    forks: Any, plug: Any, sizes: Any, copy: Path, cells: Any, tmp_path: Path
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_cell_whose_process_dies_again_and_again_fails_alone(
+    jobs: int, forks: Any, plug: Any, sizes: Any, copy: Path, cells: Any, tmp_path: Path
 ) -> None:
     outside = {
         "path": [plug("mortal", MORTAL, "kdbench.methods: mortal = mortal:Mortal")],
         "env": {"GRAVE": str(tmp_path / "grave"), "DIES": "always"},
     }
-    before = [(path / "record.json").read_bytes() for path in cells(copy)]
-    ended = forks("run", *sizes, "-m", "mortal", "--no-track", "-j", 2, **outside)
+    before = {path: (path / "record.json").read_bytes() for path in cells(copy)}
+    ended = forks("run", *sizes, "-m", "mortal", "-m", "kd(temperature=2.5)", "--no-track", "-j", jobs, **outside)
     assert ended.code == 1
-    line = ended.err.splitlines()[-1]
-    assert line.startswith("error: synthetic")
-    assert " mortal seed 0: its worker process ended with" in line
-    assert "2 times; is there enough memory for -j 1?" in line
+    assert " mortal seed 0: FAILED: its process was killed by SIGKILL, 2 times (" in ended.err
+    assert " kd(temperature=2.5) seed 0: accuracy" in ended.err
     assert "Traceback" not in ended.err
-    records = [path / "record.json" for path in cells(copy)]
-    assert [path.read_bytes() for path in records if path.exists()] == before
+    after = {path: (path / "record.json").read_bytes() for path in cells(copy)}
+    assert len(after) == len(before) + 2
+    assert after.items() >= before.items()
 
 
 def test_workers_whose_parent_is_killed_leave_and_the_run_can_go_on(
@@ -199,29 +196,98 @@ def test_workers_whose_parent_is_killed_leave_and_the_run_can_go_on(
     process.wait()
     until(lambda: all(map(gone, orphans)), "the workers' end")
     assert Store(where.store).record(teacher) is None
-    sweep(where.store)
     assert call("run", *job, "--no-track", "-j", 1).code == 0
     same(where.store)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_ctrl_c_ends_with_130_leaves_no_process_and_the_run_can_go_on(
-    jobs: int, forks: Any, job: Any, until: Any, digest: Any, store: Path, call: Any, same: Any
-) -> None:
+STOPPED = "stopped; finished cells and checkpoints are kept, run the same command again to go on"
+
+
+@pytest.mark.parametrize(
+    ("number", "jobs", "code"),
+    [
+        (signal.SIGINT, 1, 130),
+        (signal.SIGINT, 2, 130),
+        (signal.SIGTERM, 1, 143),
+        (signal.SIGTERM, 2, 143),
+        (signal.SIGHUP, 1, 129),
+    ],
+)
+def test_a_signal_ends_the_run_says_how_to_go_on_and_leaves_no_process(
+    number: signal.Signals, jobs: int, code: int, forks: Any, job: Any, until: Any, digest: Any, store: Path, call: Any,
+    same: Any,
+) -> None:  # fmt: skip
     hmkd = digest("hmkd")
     process = forks.begin("run", *job, "--no-track", "-j", jobs)
     until(lambda: Store(store).epoch(hmkd), "an epoch of hmkd")
     trained_by = workers(process)
     assert len(trained_by) == (0 if jobs == 1 else 2)
-    process.kill(signal.SIGINT)
+    process.kill(number)
     ended = process.wait()
-    assert ended.code == 130
-    assert (
-        ended.err.splitlines()[-1]
-        == "stopped; finished cells and checkpoints are kept, run the same command again to go on"
-    )
+    assert ended.code == code
+    assert ended.err.splitlines()[-1] == STOPPED
     assert "Traceback" not in ended.err
     assert all(map(gone, trained_by))
-    sweep(store)
     assert call("run", *job, "--no-track", "-j", 1).code == 0
     same(store)
+
+
+SLOW = """
+import time
+from kdbench.methods import Method, cross_entropy
+
+class Slow(Method):
+    \"\"\"Cross-entropy whose epochs last for minutes.\"\"\"
+
+    kind = "logit"
+
+    def start_epoch(self, epoch, epochs):
+        time.sleep(300)
+
+    def losses(self, batch, student, teacher):
+        return {"hard": cross_entropy(student.logits, batch.y)}
+"""
+
+
+@pytest.fixture
+def slow(forks: Any, plug: Any, sizes: Any, until: Any, copy: Path) -> Callable[[int], Any]:
+    """Begins a run that is in the middle of a long epoch, and gives it with the processes that work for it."""
+    outside = {"path": [plug("slow", SLOW, "kdbench.methods: slow = slow:Slow")]}
+    before = set(copy.iterdir())
+
+    def begin(jobs: int) -> Any:
+        process = forks.begin("run", *sizes, "-m", "slow", "--no-track", "-j", jobs, **outside)
+        until(lambda: any((path / "epoch").exists() for path in set(copy.iterdir()) - before), "the cell's beginning")
+        return process, workers(process)
+
+    return begin
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_processes_of_a_killed_run_leave_in_the_middle_of_an_epoch(jobs: int, slow: Any, until: Any) -> None:
+    process, trained_by = slow(jobs)
+    assert len(trained_by) >= 2  # a worker and its copy
+    process.kill(signal.SIGKILL)
+    process.wait()
+    until(lambda: all(map(gone, trained_by)), "the workers' end", seconds=5)
+
+
+def test_workers_that_are_stopped_do_not_keep_a_run_from_ending(slow: Any, until: Any) -> None:
+    process, trained_by = slow(1)
+    for pid in trained_by:
+        os.kill(pid, signal.SIGSTOP)
+    process.kill(signal.SIGTERM)
+    assert process.wait().code == 143
+    until(lambda: all(map(gone, trained_by)), "the workers' end", seconds=5)
+
+
+def test_ctrl_c_pressed_thirty_times_is_no_traceback(slow: Any, until: Any) -> None:
+    process, trained_by = slow(1)
+    for _ in range(30):
+        process.kill(signal.SIGINT)
+        time.sleep(0.01)
+    ended = process.wait()
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1] == STOPPED
+    assert "Traceback" not in ended.err
+    until(lambda: all(map(gone, trained_by)), "the workers' end", seconds=5)

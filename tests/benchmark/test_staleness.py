@@ -64,7 +64,12 @@ PLANTED = [
     ("catalog/build.py", "    return cls(len(about", "    torch.zeros(1)\n    return cls(len(about", "stale"),
     ("methods/_functional.py", "def cross_entropy(", "def cross_entropy(*_, ", "stale"),
     ("training/loop.py", "lowest + (1 - lowest)", "lowest + (1.0 - lowest)", "stale"),
-    ("training/determinism.py", "torch.set_num_threads(1)", "torch.set_num_threads(2)", "stale"),
+    (
+        "training/determinism.py",
+        "torch.default_generator.manual_seed(seed)",
+        "torch.default_generator.manual_seed(1 + seed)",
+        "stale",
+    ),
     ("methods/kd.py", "import", "import  ", "done"),
     ("data/_protocols.py", "return ~windows.test, windows.test", "return ~windows.test, windows.test.copy()", "stale"),
     ("data/_protocols.py", "judged[order[: max(1,", "judged[order[: max(2,", "done"),  # another protocol's
@@ -94,3 +99,17 @@ def test_records_are_stale_exactly_where_their_code_changed(tmp_path: Path, cach
         path.write_text(source.replace(old, new), encoding="utf-8")
         assert f"kd: 1 {state}" in call("status"), f"{old!r} in {file}"
         path.write_text(source, encoding="utf-8")
+
+
+def test_a_record_is_made_from_a_checkout_where_git_is_not_installed(tmp_path: Path) -> None:
+    (tmp_path / "benchmark").mkdir()
+    code = (
+        "import sys\nfrom kdbench.provenance import environment\n"
+        f"environment.__file__ = {str(tmp_path / 'benchmark' / 'provenance' / 'environment.py')!r}\n"
+        "print(environment.commit())"
+    )
+    (tmp_path / ".git").mkdir()
+    for path in ("", str(tmp_path)):
+        env = {**os.environ, "PATH": path}
+        ended = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+        assert (ended.stdout, ended.returncode) == ("None\n", 0), ended.stderr

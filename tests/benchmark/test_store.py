@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
 from kdbench.spec.words import Spec
 from kdbench.store.artefacts import write_checkpoint, write_weights
-from kdbench.store.memory import matrices, remember, remembered
+from kdbench.store.memory import chosen, matrices, remember, remembered
 from kdbench.store.records import Store
 
 
@@ -50,10 +50,11 @@ def test_the_record_is_written_last_so_that_it_means_done(store: Path, record: R
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", noted)
         write_weights(runs, record.digest, weights)
-        runs.finish(record, curve="epoch\n", predictions=arrays)
+        kept = runs.finish(record, curve="epoch\n", predictions=arrays)
     assert written[-1] == "record.json"
     assert set(written) == {path.name for path in runs.folder(record.digest).iterdir()}
-    assert runs.record(record.digest) == record
+    assert runs.record(record.digest) == kept == replace(record, files=kept.files)
+    assert set(kept.files) == {"student.pt", "predictions.npz", "curve.csv"}
 
 
 def test_what_is_forgotten_leaves_nothing_behind(copy: Path, record: Record) -> None:
@@ -75,17 +76,70 @@ def test_an_epoch_that_cannot_be_read_is_not_shown(store: Path) -> None:
     assert runs.epoch("cell") is None
 
 
+def named(*names: str) -> list[Matrix]:
+    return [Matrix(name, (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,)) for name in names]
+
+
+def order(runs: Store) -> list[str]:
+    return [kept.matrix.name for kept in matrices(runs)]
+
+
 def test_matrices_come_back_the_one_run_last_first(store: Path) -> None:
     runs = Store(store)
-    one = Matrix("one", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
-    two = Matrix("two", (Spec("synthetic"),), ((Spec("mlp"), Spec("mlp")),), (), (0,))
+    one, two = named("one", "two")
     remember(runs, Plan(one))
-    time.sleep(0.01)
     remember(runs, Plan(two))
-    assert [matrix for _, matrix in matrices(runs)] == [two, one]
-    time.sleep(0.01)
+    assert [kept.matrix for kept in matrices(runs)] == [two, one]
     remember(runs, Plan(one))
-    assert [matrix for _, matrix in matrices(runs)] == [one, two]
+    assert [kept.matrix for kept in matrices(runs)] == [one, two]
+
+
+def test_which_matrix_was_run_last_is_told_by_no_files_time(store: Path) -> None:
+    runs = Store(store)
+    for matrix in named("one", "two", "three"):
+        remember(runs, Plan(matrix))
+    for age, path in enumerate(sorted((store / "matrices").iterdir())):
+        os.utime(path, (age, age))  # as after a clone, where a file's time is when it was written out
+    assert order(runs) == ["three", "two", "one"]
+
+
+def test_a_clock_that_goes_back_does_not_change_the_order(store: Path) -> None:
+    runs = Store(store)
+    one, two = named("one", "two")
+    path = store / "matrices" / f"{remember(runs, Plan(one))}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run_at": "2999-01-01T00:00:00+00:00"}))
+    remember(runs, Plan(two))
+    assert order(runs) == ["two", "one"]
+
+
+def test_matrices_of_an_older_kdbench_come_last_by_their_newest_record(copy: Path, selection: Selection) -> None:
+    runs = Store(copy)
+    (kept,) = matrices(runs)
+    for matrix in named("aaa", "zzz"):
+        remember(runs, Plan(matrix))
+    for path in (copy / "matrices").iterdir():
+        plain = json.loads(path.read_text())
+        path.write_text(json.dumps({key: value for key, value in plain.items() if key != "run_at"}))
+    assert order(runs) == ["quick", "zzz", "aaa"]
+    assert {kept.at for kept in matrices(runs)} == {None}
+    remember(runs, Plan(kept.matrix))
+    assert order(runs)[0] == "quick"
+
+
+def test_a_matrix_is_chosen_by_its_name_its_identity_or_the_beginning_of_one(store: Path) -> None:
+    runs = Store(store)
+    one, two = named("one", "two")
+    identity = remember(runs, Plan(one))
+    other = remember(runs, Plan(replace(one, seeds=(0, 1))))
+    remember(runs, Plan(two))
+    assert chosen(runs, "two").matrix == chosen(runs, "tw").matrix == two
+    assert chosen(runs, identity).matrix == chosen(runs, identity[:-1]).matrix == one
+    with pytest.raises(KdbenchError, match=f"'one' may be {other}, {identity}; `kdbench list runs`"):
+        chosen(runs, "one")
+    with pytest.raises(KdbenchError, match=r"no 'three' in the matrices run in .*; known: "):
+        chosen(runs, "three")
+    with pytest.raises(KdbenchError, match="no matrix was run in "):
+        chosen(Store(store / "empty"), "one")
 
 
 def test_a_plan_comes_back_as_it_was_remembered(store: Path, where: Runtime, selection: Selection) -> None:

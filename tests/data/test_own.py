@@ -492,6 +492,7 @@ HEADERS = [
     b"(" * 4000,
     b"{'descr': '<f8', 'fortran_order': False, 'shape': (L, 2)}",
     b"{'descr': [], 'fortran_order': False, 'shape': (3,)}",
+    b"{'descr': '|b1', 'fortran_order': False, 'shape': (False, True, 3)}",
     b"{'descr': '<U0', 'fortran_order': False, 'shape': (3,)}",
     b"{'descr': 'nonsense', 'fortran_order': False, 'shape': (3,)}",
     b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 0)}",

@@ -8,6 +8,7 @@ import pytest
 from kdbench.results import Asked, Freshness
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import answer
+from kdbench.results.words.numbers import certainty, points
 
 STUDENT = "student alone"
 Values = dict[str, list[float | None]]
@@ -23,41 +24,46 @@ def ask(make: Any, values: Values, metric: str = "accuracy", asked: Asked = ASKE
     return line
 
 
-def test_the_best_method_comes_with_margins_wins_and_p(make_entry: Any) -> None:
+def test_the_method_in_front_comes_with_margins_wins_and_p(make_entry: Any) -> None:
     line = ask(make_entry, {STUDENT: [0.50, 0.52, 0.54], "kd": [0.53, 0.53, 0.55], "at": [0.55, 0.54, 0.53]})
     # at - student: 5, 2, -1, mean 2; of the 8 sign vectors, sums of 6 or more in size: +-(5+2-1), +-(5+2+1): p = 4/8
     # at - kd: 2, 1, -2, mean 0.333; sums of size 1, 5, 3, 1 twice each, observed 1: p = 1
     assert line == (
-        "Answer (accuracy): at is best, +2.0 points over student alone (won 2 of 3 seeds, p = 0.5) and +0.3 points "
-        "over the runner-up kd (won 2 of 3 seeds, p = 1); with 3 seeds an exact two-sided sign-flip test cannot go "
-        "below p = 0.25; p is not corrected for picking the best of 2 methods on the same seeds."
+        "Answer (accuracy): at is highest, +2.0 points over student alone (won 2 of 3 seeds, p = 0.5), not told apart "
+        "from the runner-up kd: +0.3 points (won 2 of 3 seeds, p = 1); with 3 seeds an exact two-sided sign-flip test "
+        "cannot go below p = 0.25; p is not corrected for picking the best of 2 methods on the same seeds."
     )
 
 
 def test_six_won_seeds_reach_the_smallest_p(make_entry: Any) -> None:
     line = ask(make_entry, {STUDENT: [0.5] * 6, "kd": [0.51, 0.52, 0.53, 0.54, 0.55, 0.56]})
-    assert "won 6 of 6 seeds, p = 0.031)" in line
-    assert "with 6 seeds an exact two-sided sign-flip test cannot go below p = 0.031" in line
-    assert "the only complete method" in line
+    assert "won 6 of 6 seeds, p = 0.032)" in line  # 1/32, never rounded down
+    assert "with 6 seeds an exact two-sided sign-flip test cannot go below p = 0.032" in line
+    assert "kd, the only complete method, is +3.5 points" in line
     assert "not corrected" not in line
 
 
-def test_one_seed_supports_no_statement_on_certainty(make_entry: Any) -> None:
+def test_one_seed_names_no_winner(make_entry: Any) -> None:
     assert ask(make_entry, {STUDENT: [0.5], "kd": [0.6], "at": [0.55]}) == (
-        "Answer (accuracy): kd is best, +10.0 points over student alone and +5.0 points over the runner-up at; "
-        "one seed supports no statement on certainty."
+        "Answer (accuracy): kd is highest here, +10.0 points over student alone and +5.0 points over the runner-up at; "
+        "one seed supports no statement."
     )
 
 
 def test_a_best_that_does_not_beat_student_alone_is_said_plainly(make_entry: Any) -> None:
     line = ask(make_entry, {STUDENT: [0.5, 0.6], "kd": [0.4, 0.59], "at": [0.1, 0.1]})
-    assert "no method beats student alone; the best, kd, is -5.5 points against it (won 0 of 2 seeds, p = 0.5)" in line
+    assert (
+        "no method beats student alone; the highest, kd, is -5.5 points against it (won 0 of 2 seeds, p = 0.5)" in line
+    )
     assert "kd is best" not in line
 
 
 def test_a_best_that_is_level_does_not_beat_student_alone(make_entry: Any) -> None:
     line = ask(make_entry, {STUDENT: [0.5, 0.6], "kd": [0.6, 0.5]})
-    assert "no method beats student alone; the best, kd, is level with it (won 1 of 2 seeds, p = 1)" in line
+    assert (
+        "no method beats student alone; kd, the only complete method, is level with it (won 1 of 2 seeds, p = 1)"
+        in line
+    )
 
 
 def test_student_alone_incomplete_gives_no_answer_and_why(make_entry: Any) -> None:
@@ -77,13 +83,13 @@ def test_no_complete_method_gives_no_answer_and_why(make_entry: Any) -> None:
 
 def test_incomplete_methods_are_left_out_and_counted(make_entry: Any) -> None:
     line = ask(make_entry, {STUDENT: [0.5, 0.5], "kd": [0.9, None], "at": [0.6, 0.6], "rkd": [None, None]})
-    assert "at is best" in line
+    assert "at, the only complete method, is" in line
     assert line.endswith("2 incomplete methods left out.")
 
 
 def test_tied_methods_are_called_tied(make_entry: Any) -> None:
     line = ask(make_entry, {STUDENT: [0.1, 0.1], "kd": [0.5, 0.6], "at": [0.6, 0.5], "rkd": [0.2, 0.2]})
-    assert "kd is best" in line
+    assert "kd is highest, " in line
     assert ", tied with at;" in line
     assert "runner-up" not in line
 
@@ -101,8 +107,8 @@ def test_several_blocks_are_averaged_per_seed(make_entry: Any) -> None:
     ]
     line = answer(tabulate(entries, "accuracy"), ASKED)
     # kd - student by seed: (10 + 0) / 2 = 5 and (-10 + 20) / 2 = 5; kd - at: (10 - 2) / 2 = 4 and 5
-    assert "Answer (accuracy, average over 2 blocks): kd is best, +5.0 points over student alone (won 2 of 2" in line
-    assert "+4.5 points over the runner-up at (won 2 of 2 seeds, p = 0.5)" in line
+    assert "Answer (accuracy, average over 2 blocks): kd is highest, +5.0 points over student alone (won 2 of 2" in line
+    assert ", not told apart from the runner-up at: +4.5 points (won 2 of 2 seeds, p = 0.5)" in line
 
 
 def test_a_seed_whose_blocks_cancel_is_not_won(make_entry: Any) -> None:
@@ -125,8 +131,8 @@ def test_a_lower_calibration_error_wins(make_entry: Any) -> None:
     ]
     line = answer(tabulate(entries, "calibration_error"), ASKED)
     assert "lower is better" in line
-    assert "kd is best, +20.0 points over student alone (won 2 of 2 seeds" in line
-    assert "+30.0 points over the runner-up at" in line
+    assert "kd is lowest, +20.0 points over student alone (won 2 of 2 seeds" in line
+    assert "not told apart from the runner-up at: +30.0 points" in line
 
 
 def test_stale_results_and_the_recipes_note_are_said(make_entry: Any) -> None:
@@ -159,4 +165,59 @@ def test_more_seeds_than_can_be_flipped_exactly_are_sampled_and_said(make_entry:
 def test_the_answer_does_not_depend_on_the_order_of_rows(make_entry: Any, first: str) -> None:
     rows: Values = {"kd": [0.6, 0.6], "at": [0.7, 0.7]}
     ordered = {first: rows[first], **rows, STUDENT: [0.5, 0.5]}
-    assert "at is best, +20.0 points" in ask(make_entry, ordered)
+    assert "at is highest, +20.0 points" in ask(make_entry, ordered)
+
+
+NARROW = {STUDENT: [0.5] * 6, "kd": [0.61, 0.62, 0.63, 0.64, 0.65, 0.66], "at": [0.55] * 6}
+
+
+def test_best_is_what_is_shown_to_be_better_than_the_runner_up_and_student_alone(make_entry: Any) -> None:
+    line = ask(make_entry, NARROW)
+    assert "kd is best, +13.5 points over student alone (won 6 of 6 seeds, p = 0.032) and +8.5 points over the" in line
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**NARROW, "at": [0.55] * 5 + [0.67]},  # one seed lost: p = 4/64
+        {**NARROW, STUDENT: [0.5] * 4 + [0.71, 0.71], "at": [0.55] * 6},  # over the runner-up, not over student alone
+        {label: row[:3] for label, row in NARROW.items()},  # three seeds show nothing
+        {label: row[:1] for label, row in NARROW.items()},
+        {STUDENT: [0.5, 0.5, 0.5], "kd": [0.5001, 0.5001, 0.4999], "at": [0.4, 0.4, 0.4]},
+        {STUDENT: [0.5, 0.5, 0.5], "hmkd": [0.52, 0.49, 0.49], "kd": [0.49, 0.5, 0.5]},
+        {STUDENT: [0.5, 0.5], "kd": [0.6, 0.6], "at": [0.6, 0.6]},
+        {STUDENT: [0.5, 0.5], "kd": [0.6, 0.6]},
+    ],
+)
+def test_what_is_not_shown_is_never_called_best(make_entry: Any, values: Values) -> None:
+    line = ask(make_entry, values)
+    assert "best" not in line.replace("picking the best of", "")
+    assert "-0.0" not in line
+    assert "+0.0" not in line
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [
+        (1.0, "p = 1"),
+        (0.5, "p = 0.5"),
+        (0.25, "p = 0.25"),
+        (0.125, "p = 0.13"),
+        (0.03125, "p = 0.032"),
+        (0.0501, "p = 0.051"),
+        (0.996, "p = 1"),
+        (0.0019, "p = 0.0019"),
+        (0.001, "p = 0.001"),
+        (0.000999, "p < 0.001"),
+    ],
+)
+def test_p_is_never_rounded_down(p: float, shown: str) -> None:
+    assert certainty(p) == shown
+
+
+@pytest.mark.parametrize(
+    ("difference", "shown"),
+    [(0.0, "0.0"), (-0.0, "0.0"), (-0.0004, "0.0"), (0.0004, "0.0"), (0.0006, "+0.1"), (-0.0006, "-0.1")],
+)
+def test_nothing_is_neither_above_nor_below(difference: float, shown: str) -> None:
+    assert points(difference) == shown

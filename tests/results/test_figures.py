@@ -1,5 +1,6 @@
 """Figures are drawn from the table and leave no global state behind."""
 
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kdbench.results.figures import cost_figure, gain_figure
+from kdbench.results.figures import cost_figure, gain_figure, windows_figure
+from kdbench.results.figures.panels import wrapped
 from kdbench.results.tables.scores import tabulate
 
 STUDENT = "student alone"
@@ -151,7 +153,7 @@ def test_an_unknown_format_is_refused(entries: list[Any], tmp_path: Path, name: 
 
 def test_a_folder_that_is_not_there_is_named_with_the_figure(entries: list[Any], tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "gain.png"
-    with pytest.raises(FileNotFoundError) as raised:
+    with pytest.raises(OSError, match="No such file") as raised:
         gain_figure(tabulate(entries, "accuracy"), path)
     assert raised.value.filename == str(path)
 
@@ -168,3 +170,69 @@ def test_results_load_neither_torch_nor_plotting() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+ODD = [
+    "$x_1$ + $",
+    "$\\frac{1}{$",
+    "_hidden",
+    "a^b_c",
+    "#1 & 50%",
+    "\\alpha",
+    "two\nlines",
+    "x" * 200,
+    "a" + " word" * 40,
+]
+
+
+def words(figure: Any) -> str:
+    """All that is written in a figure, without blanks and breaks."""
+    from matplotlib.text import Text
+
+    return "\n".join("".join(text.get_text().split()) for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_labels_are_drawn_as_they_are_written(odd: str, make_entry: Any, tmp_path: Path, drawn: list[Any]) -> None:
+    import numpy as np
+    from matplotlib.text import Text
+
+    work = {"record": {"costs": {"multiply_adds": 2e6}}}
+    entries = [make_entry(row, 0, 0.5, pair=f"{odd}:{odd}2", dataset=odd, **work) for row in ("teacher", STUDENT, odd)]
+    gain_figure(tabulate(entries, "accuracy"), tmp_path / "gain.svg", odd)
+    cost_figure(entries, "accuracy", tmp_path / "costs.svg", odd)
+    units = {odd: [(odd, 0)]}
+    windows_figure(np.zeros((1, 1, 8), np.float32), [odd], units, 50.0, tmp_path / "windows.svg", title=odd)
+    assert len(drawn) == 3
+    for figure in drawn:
+        assert "".join(odd.split()) in words(figure)
+        assert not any(text.get_parse_math() or text.get_usetex() for text in figure.findobj(Text) if text.get_text())
+        width, _ = figure.get_size_inches()
+        title = figure._suptitle.get_window_extent()
+        assert title.width <= 1.1 * width * figure.dpi
+
+
+@pytest.mark.parametrize("suffix", [".PDF", ".Png", ".SVG"])
+def test_a_suffix_in_capitals_is_the_same_format(entries: list[Any], tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"gain{suffix}"
+    gain_figure(tabulate(entries, "accuracy"), path)
+    assert path.stat().st_size
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "module://nowhere", "TkAgg", "none"])
+def test_what_backend_a_notebook_has_set_is_not_looked_at(backend: str, tmp_path: Path) -> None:
+    code = (
+        "import numpy as np, os; from kdbench.results.figures import windows_figure\n"
+        "windows_figure(np.zeros((1, 1, 8), np.float32), ['c'], {'g': [('x', 0)]}, 50.0, 'w.png', title='t')\n"
+        "import seaborn; assert os.environ['MPLBACKEND']"
+    )
+    env = {**os.environ, "MPLBACKEND": backend}
+    ended = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "w.png").exists()
+
+
+def test_lines_are_broken_where_a_name_has_its_joints() -> None:
+    assert wrapped("resnet_lstman(width=0.25):mlp(hidden=64)", 26) == "resnet_lstman(width=0.25):\nmlp(hidden=64)"
+    assert wrapped("abcdef", 4) == "abcd\nef"
+    assert wrapped("one two", 7) == "one two"

@@ -95,7 +95,7 @@ def test_one_seed_shows_no_spread(make_entry: Any) -> None:
 
 def test_stale_and_worse_scores_are_marked(make_entry: Any) -> None:
     entries = [make_entry(STUDENT, 0, 0.5), make_entry("kd", 0, 0.4, freshness=Freshness.STALE)]
-    assert cells(markdown(tabulate(entries, "accuracy"), ""))[-1][2:] == ["**40.0** ↓†", "-10.0"]
+    assert cells(markdown(tabulate(entries, "accuracy"), ""))[-1][2:] == ["40.0 ↓†", "-10.0"]
 
 
 def test_an_incomplete_cell_shows_words_and_no_number(make_entry: Any) -> None:
@@ -115,7 +115,7 @@ def test_averages_come_with_a_second_block(make_entry: Any) -> None:
     found = cells(markdown(tabulate(entries, "accuracy"), ""))
     assert found[0] == ["method", "kind", "a, big:small", "gain", "b, big:small", "gain", "average", "gain"]
     assert found[2][-2:] == ["60.0", "–"]
-    assert found[3] == ["kd", "logit", "**60.0**", "+10.0", "**60.0** ↓", "-10.0", "**60.0**", "+0.0"]
+    assert found[3] == ["kd", "logit", "**60.0**", "+10.0", "60.0 ↓", "-10.0", "**60.0**", "0.0"]
     assert found[4][-4:] == ["not run", "–", "incomplete", "–"]
     assert "average" not in markdown(tabulate(entries[:3], "accuracy"), "")
 
@@ -188,10 +188,10 @@ def test_a_caption_states_the_conditions(make_entry: Any) -> None:
     entries = entries_of(make_entry, {STUDENT: [0.5, 0.5], "kd": [0.6, 0.7]})
     assert captioned(entries).startswith(
         "Accuracy in percent on uci_har; test split; protocol subject-v1; recipe har; seeds 0, 1; "
-        "mean ± standard deviation over seeds (n - 1); hyper-parameters: published defaults where a row does not say "
-        "otherwise, no search; 4 runs; "
+        "mean ± standard deviation over seeds (n - 1); hyper-parameters: defaults where a row does not say "
+        "otherwise, no search; 4 cells trained; "
         "kdbench 1.2.3. Gain: mean seed-matched difference to student alone in points, above 0 is better; "
-        "bold: best method."
+        "bold: the highest method on average."
     )
 
 
@@ -215,7 +215,7 @@ def test_what_is_said_against_the_protocol_stands_in_every_caption_and_the_answe
     assert "LEAKS" not in report(entries, version="1")
     text = report(entries, version="1", warning="LEAKS: by the window")
     assert text.count("; protocol subject-v1 (LEAKS: by the window); recipe har;") == 2
-    assert "Answer (macro-F1, LEAKS: by the window): kd is best" in text
+    assert "Answer (macro-F1, LEAKS: by the window): kd, the only complete method, is +" in text
 
 
 def test_a_caption_counts_a_shared_run_once_and_failed_ones_apart(make_entry: Any, make_record: Any) -> None:
@@ -223,13 +223,13 @@ def test_a_caption_counts_a_shared_run_once_and_failed_ones_apart(make_entry: An
     broken = make_record(digest="other", status="failed", reason="broke")
     entries = [*shared, make_entry("kd", 0, None, pair="a:s", status="failed", reason="broke")]
     entries[-1] = replace(entries[-1], record=broken)
-    assert "; 2 runs (1 failed);" in captioned(entries)
+    assert "; 2 cells trained (1 failed);" in captioned(entries)
 
 
 def test_a_caption_without_runs_says_so(make_entry: Any) -> None:
     text = captioned([make_entry("kd", 0, None)])
     assert "no runs yet" in text
-    assert "0 runs" in text
+    assert "0 cells trained" in text
     assert "Gain" not in text
 
 
@@ -238,7 +238,7 @@ def test_a_caption_without_runs_says_so(make_entry: Any) -> None:
     [
         ({STUDENT: [0.5], "kd": [0.6]}, False, {"bold"}),
         ({STUDENT: [0.5], "kd": [0.6], "at": [0.7]}, False, {"bold", "underlined"}),
-        ({STUDENT: [0.5], "kd": [0.4]}, False, {"bold", "↓"}),
+        ({STUDENT: [0.5], "kd": [0.4]}, False, {"↓"}),
         ({STUDENT: [0.5], "kd": [0.6]}, True, {"bold", "†"}),
         ({STUDENT: [0.5, 0.5], "kd": [0.4, None]}, False, set()),
     ],
@@ -249,6 +249,25 @@ def test_the_legend_explains_the_marks_that_are_used(
     freshness = Freshness.STALE if stale else Freshness.FRESH
     text = captioned(entries_of(make_entry, values, freshness=freshness))
     assert {mark for mark in ("bold", "underlined", "↓", "†") if mark in text} == used
+
+
+@pytest.mark.parametrize(
+    ("metric", "seeds", "said"),
+    [
+        ("accuracy", 2, "bold: the highest method on average; underlined: the second highest"),
+        ("accuracy", 1, "bold: the highest method, which one seed does not show to be better; underlined: the second"),
+        ("calibration_error", 2, "bold: the lowest method on average; underlined: the second lowest"),
+    ],
+)
+def test_the_legend_names_no_best_method(make_entry: Any, metric: str, seeds: int, said: str) -> None:
+    entries = [
+        make_entry(label, seed, 0.5, record={"metrics": {"student": {metric: value}}})
+        for label, value in ((STUDENT, 0.5), ("kd", 0.6), ("at", 0.7), ("rkd", 0.4), ("sp", 0.3))
+        for seed in range(seeds)
+    ]
+    text = caption(entries, tabulate(entries, metric), Asked("subject-v1", "har"), "1")
+    assert said in text
+    assert "best" not in text
 
 
 def test_a_caption_says_of_how_many_runs_nobody_knows_whether_they_are_stale(make_entry: Any) -> None:
@@ -303,7 +322,7 @@ def test_a_report_has_a_table_per_metric_and_ends_with_the_answer(make_entry: An
         "## Accuracy",
     ]
     assert text.count("kdbench 1.2.3") == 2
-    assert text.splitlines()[-1].startswith("Answer (macro-F1): kd is best, +10.0 points")
+    assert text.splitlines()[-1].startswith("Answer (macro-F1): kd, the only complete method, is +10.0 points")
     assert text.endswith(".\n")
 
 

@@ -91,10 +91,23 @@ def test_blocks_stand_in_order_of_appearance(make_entry: Any) -> None:
 
 
 def test_best_and_second_are_marked_among_methods_only(make_entry: Any) -> None:
-    values = {"teacher": 0.99, STUDENT: 0.98, "kd": 0.6, "at": 0.8, "rkd": 0.7}
+    values = {"teacher": 0.99, STUDENT: 0.55, "kd": 0.6, "at": 0.8, "rkd": 0.7}
     table = tabulate([make_entry(label, 0, value) for label, value in values.items()], "accuracy")
     places = {found.label: found.scores[0].standing for found in table.rows}
     assert places == {"teacher": None, STUDENT: None, "kd": None, "at": "best", "rkd": "second"}
+
+
+def test_what_is_worse_than_student_alone_takes_no_place(make_entry: Any) -> None:
+    values = {STUDENT: 0.7, "kd": 0.6, "at": 0.7, "rkd": 0.65}
+    table = tabulate([make_entry(label, 0, value) for label, value in values.items()], "accuracy")
+    assert {found.label: found.scores[0].standing for found in table.rows} == {
+        STUDENT: None, "kd": None, "at": "best", "rkd": None,
+    }  # fmt: skip
+    entries = [make_entry(label, 0, value, dataset=d) for label, value in values.items() for d in "ab"]
+    averages = {found.label: found.average for found in tabulate(entries, "accuracy").rows}
+    assert {label: average and average.standing for label, average in averages.items()} == {
+        STUDENT: None, "kd": None, "at": "best", "rkd": None,
+    }  # fmt: skip
 
 
 def test_equal_means_share_a_place_whatever_the_order_of_seeds(make_entry: Any) -> None:
@@ -214,7 +227,7 @@ def test_a_lower_calibration_error_is_better(make_entry: Any) -> None:
     ]
     table = tabulate(entries, "calibration_error")
     kd, at = row(table, "kd").scores[0], row(table, "at").scores[0]
-    assert (kd.standing, at.standing) == ("best", "second")
+    assert (kd.standing, at.standing) == ("best", None)
     assert (kd.gain, at.gain) == (pytest.approx(0.2), pytest.approx(-0.1))
     assert (kd.worse_than_student, at.worse_than_student) == (False, True)
 

@@ -64,7 +64,7 @@ def test_a_sheet_of_scores_holds_numbers_and_what_is_to_be_said_of_them(make_ent
         "uci_har big:small gain",
     ]
     _, kd, at = sheet.rows
-    assert kd[2] == Cell(0.375, "37.5", "17.7", standing=Standing.BEST, marks=(Mark.WORSE, Mark.STALE))
+    assert kd[2] == Cell(0.375, "37.5", "17.7", marks=(Mark.WORSE, Mark.STALE))
     assert kd[3] == Cell(-0.25, "-25.0")
     assert at[2:] == (Cell(None, "1 of 2 seeds"), Cell(None, "–"))
 

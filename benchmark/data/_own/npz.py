@@ -148,6 +148,8 @@ class _Npz:
             shape, fortran, dtype = header(content)
         except Exception as error:  # numpy parses it as Python, and lets out whatever that raises
             raise KdbenchError(f"{self.where(name)} has a header that cannot be read ({reason(error)})") from None
+        if any(type(size) is not int for size in shape):  # numpy takes a truth value for a number there
+            raise KdbenchError(f"{self.where(name)} has a header that cannot be read (shape {shape})")
         rest = content.read()
         wanted = dtype.itemsize
         for size in shape:

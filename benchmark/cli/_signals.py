@@ -1,0 +1,55 @@
+"""What ends a run from outside: Ctrl-C, and the signals of systems that shut down or of terminals that close."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+QUIET = 2.0
+"""Seconds after the first signal in which others are not heard, so that pressing twice does not end the tidying up."""
+
+
+class Stop:
+    """Turns signals into ``KeyboardInterrupt``, until the run is ending because of one.
+
+    Attributes:
+        number: of the signal that came.
+        ending: whether the run ends already, so that nothing is raised any more.
+    """
+
+    def __init__(self) -> None:
+        self.number, self.ending = int(signal.SIGINT), False
+        self._last = -QUIET
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.ending or now - self._last < QUIET:
+            return
+        self.number, self._last = number, now
+        raise KeyboardInterrupt
+
+    @property
+    def exit_code(self) -> int:
+        """What shells call such an end: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        return 128 + self.number
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Hear signals as `Stop` does; one that is ignored from the start, as under nohup, stays so."""
+    stop = Stop()
+    names = ("SIGINT", "SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heard = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, stop)
+    try:
+        yield stop
+    finally:
+        if not stop.ending:  # else the process is about to end, and is not to be disturbed
+            for number, handler in heard.items():
+                signal.signal(number, handler)

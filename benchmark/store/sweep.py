@@ -1,0 +1,70 @@
+"""What a kill leaves behind is taken away by whoever has the store to itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kdbench.results.record import WEIGHTS
+from kdbench.store.records import CURVE, PREDICTIONS, Store
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is swept there
+    fcntl = None  # type: ignore[assignment]
+
+WRITTEN = (WEIGHTS, PREDICTIONS, CURVE, "record.json", "traceback.txt", "checkpoint.pt", "epoch")
+
+
+@contextmanager
+def sharing(store: Store) -> Iterator[None]:
+    """Hold a store together with others; whoever finds nobody else in it first sweeps it.
+
+    The kernel keeps the lock, on the folder itself, so none outlives its process. Where a file system knows no locks,
+    nothing is swept.
+
+    Args:
+        store: its folder must exist.
+    """
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(store.root, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sweep(store)
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(folder)
+
+
+def sweep(store: Store) -> None:
+    """Remove temporary files, and what only a running cell needs of cells that have their record."""
+    patterns = [".writable-*", "matrices/.*.json-*", "plans/.*.json-*", *(f"*/.{name}-*" for name in WRITTEN)]
+    for pattern in patterns:
+        for path in store.root.glob(pattern):
+            _remove(path)
+    for digest in store.digests():
+        for name in ("checkpoint.pt", "epoch"):
+            _remove(store.folder(digest) / name)
+
+
+def sweep_outputs(cache: Path) -> None:
+    """Remove half-made outputs of teachers, but for those that somebody is making."""
+    for path in cache.glob("teachers/*/.*-*"):
+        name = path.name[1:].rpartition("-")[0]
+        with suppress(Timeout, OSError), FileLock(path.with_name(f"{name}.lock"), timeout=0):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

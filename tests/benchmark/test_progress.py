@@ -1,0 +1,179 @@
+"""How far a run is: counted once and alike everywhere, told only of what runs, and not foolish after a resume."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdbench.machine import Runtime
+from kdbench.observers import Progress, Watched
+from kdbench.plan.model import Plan
+from kdbench.results import Record
+from kdbench.schedule.jobs import Job
+from kdbench.schedule.runner import unfinished
+from kdbench.session import Session
+from kdbench.spec.selection import Selection
+from kdbench.store.drivers import Sign, drivers
+from kdbench.store.memory import identity_of, remember
+from kdbench.store.records import Store
+
+SHARED = ("-d", "synthetic(people=4, windows=1, length=16)", "-p", "mlp(hidden=8):mlp(hidden=4)")
+SHARED += ("-p", "mlp(hidden=8):mlp(hidden=2)", "-m", "kd", "-S", "recipe.epochs=1")
+"""Two students of one teacher: six places, five cells."""
+
+
+def test_plan_run_status_and_table_count_cells_and_each_once(call: Callable[..., Any]) -> None:
+    planned = call("plan", *SHARED).out
+    assert planned.startswith("quick: 5 cells, 0 done, 5 to run\n")
+    assert "\nrows have 6 places, filled by 5 cells: one that stands in several rows" in planned
+    ended = call("run", *SHARED, "--no-track", "-j", 1)
+    assert "quick: 5 cells, 0 done before; 5 to run;" in ended.err
+    assert "; 5 cells trained;" in ended.out
+    assert " 5 cells: 5 done (100 %)\n" in call("status").out
+    assert "; 5 cells trained;" in call("table").out
+    more = ("--seeds", 2)
+    assert call("plan", *SHARED, *more).out.startswith("quick: 10 cells, 5 done, 5 to run\n")
+    assert " 10 cells: 5 done, 5 missing (50 %)\n" in call("status", *SHARED, *more).out
+    assert "; 5 of 10 cells trained;" in call("table", *SHARED, *more).out
+
+
+def test_the_plan_says_how_long_once_something_is_finished(call: Callable[..., Any]) -> None:
+    assert "\nhow long: not known yet, " in call("plan", *SHARED).out
+    assert call("run", *SHARED, "--no-track", "-j", 1).code == 0
+    assert "how long" not in call("plan", *SHARED).out
+    assert re.search(r"\nhow long: about \d:\d\d:\d\d, \d+ at a time\n", call("plan", *SHARED, "--seeds", 3).out)
+
+
+def test_rows_without_anything_are_named_in_a_line(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    status = call("status", *job, "-m", "dkd", "-m", "sp").out
+    assert "  not begun: dkd, sp\n" in status
+    assert status.count("dkd") == 1
+
+
+@pytest.fixture
+def watched(where: Runtime, selection: Selection) -> Callable[..., Watched]:
+    plan = Session(selection, where).plan()
+
+    def make(at_once: int = 1) -> Watched:
+        store = Store(where.store)
+        identity = remember(store, plan)
+        todo = unfinished(plan, store)
+        return Watched(plan, identity, todo, store, at_once, lambda job: 100.0, lambda line: None, False)
+
+    return make
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record_of(done: Path, job: Job) -> Record:
+    found = Store(done).record(job.digest)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("checkpoint", [0, 1, 3])
+def test_the_time_left_after_a_resume_counts_what_this_run_did(
+    watched: Callable[..., Watched], done: Path, checkpoint: int
+) -> None:
+    run, clock = watched(), Clock()
+    first, *others = run.todo.values()
+    run.store.write_epoch(first.digest, 3)  # of 4, when it was killed: beyond its checkpoint perhaps
+    progress = Progress(run, clock)
+    progress.started(first)
+    assert progress.seconds_left() is None
+    clock.now = 5.0  # the worker starts
+    for epoch in range(checkpoint, 5):
+        run.store.write_epoch(first.digest, epoch, checkpoint)
+        clock.now += 10.0
+        left = progress.seconds_left()
+        if epoch > checkpoint:
+            assert left is not None
+            pace = clock.now / (epoch - checkpoint)  # seconds an epoch, this run
+            assert left == pytest.approx(pace * (4 - epoch + 4 * len(others)))
+    run.store.clear_epoch(first.digest)  # as a finished cell does
+    progress.finished(first, record_of(done, first))
+    assert progress.seconds_left() == pytest.approx(clock.now / (4 - checkpoint) * 4 * len(others))
+
+
+def test_the_time_left_is_shared_by_those_that_run_at_once(watched: Callable[..., Watched], done: Path) -> None:
+    run, clock = watched(2), Clock()
+    one, two, *_ = run.todo.values()
+    progress = Progress(run, clock)
+    for job in (one, two):
+        progress.started(job)
+    clock.now = 40.0
+    progress.finished(one, record_of(done, one))
+    run.store.write_epoch(two.digest, 2)
+    # a whole and a half in 80 s of work; left are a half and two wholes, two at a time
+    assert progress.seconds_left() == pytest.approx(80 / 1.5 * 2.5 / 2)
+
+
+def test_status_shows_as_at_work_only_what_a_living_process_does(
+    forks: Any, store: Path, until: Any, call: Any, sizes: Any, tmp_path: Path
+) -> None:
+    slow = (*sizes, "-m", "kd", "-S", "recipe.epochs=100000", "--no-track", "-j", "1")
+    process = forks.begin("run", *slow)
+    until(lambda: "running: " in call("status").out and "epoch 0/" not in call("status").out, "a sign of life")
+    status = call("status").out
+    assert re.search(rf"\nrunning since [\d: -]+: process {process.pid} on \S+, 1 at a time, 0\.\d of 3 cells", status)
+    assert re.search(r"3 cells: 1 running, 2 missing \(0 %\)\n", status)
+    assert re.search(r"\nrunning: \w{20} .* teacher alone seed 0: epoch \d+/100000(\n|$)", status)
+
+    shutil.copytree(store, tmp_path / "copied")
+    assert "running" not in call("status", "--store", tmp_path / "copied").out  # nobody runs in the copy
+
+    process.kill(signal.SIGKILL)
+    process.wait()
+    status = call("status").out
+    assert "running" not in status
+    assert re.search(rf"\nstopped without a word: process {process.pid} on \S+, begun [\d: -]+, seen last ", status)
+    assert re.search(r"3 cells: 1 stopped, 2 missing \(0 %\)\n", status)
+    assert re.search(r"\nstopped: \w{20} .* teacher alone seed 0: epoch \d+/100000(\n|$)", status)
+
+
+def test_a_run_that_ends_or_is_stopped_leaves_no_sign(watched: Callable[..., Watched], call: Any, job: Any) -> None:
+    assert call("run", *job, "--no-track", "-j", 1).code == 0
+    run = watched()
+    assert not (run.store.root / "drivers").exists()
+    sign = Sign(run.store, run.identity, 1)
+    sign.write((), 0.0, 1, None)
+    ((driver, alive),) = drivers(run.store)
+    assert (driver.identity, alive) == (identity_of(run.plan.matrix), True)
+    sign.remove()
+    assert drivers(run.store) == []
+
+
+def test_signs_of_the_dead_are_swept_and_broken_ones_are_passed_over(watched: Callable[..., Watched]) -> None:
+    run = watched()
+    folder = run.store.root / "drivers"
+    folder.mkdir()
+    for number, content in enumerate(["", "[]", "{}", "[" * 100_000, json.dumps({"locked": True, "running": 3})]):
+        (folder / f"{number}.json").write_text(content)
+        (folder / f"{number}.lock").touch()
+    assert drivers(run.store) == []
+    sign = Sign(run.store, run.identity, 1)
+    sign.write((), 0.0, 1, 12.0)
+    assert len(list(folder.iterdir())) == 2
+    sign.remove()
+    assert not folder.exists()
+
+
+def test_a_plan_without_cells_is_no_trouble(where: Runtime, selection: Selection) -> None:
+    from kdbench.commands.status import status_text
+
+    plan = Plan(Session(selection, where).matrix)
+    assert status_text(plan, Store(where.store)).endswith(": 0 cells: ")
