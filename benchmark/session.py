@@ -21,6 +21,7 @@ from kdbench.store.records import Store
 
 if TYPE_CHECKING:
     from kdbench.commands.run import Ran
+    from kdbench.commands.tune import Tuned
 
 
 def runtime(
@@ -136,6 +137,20 @@ class Session:
             self.say(other)
         return run(plan, self.runtime, ask, self.say, show)
 
+    def tune(
+        self,
+        *,
+        trials: int = 20,
+        storage: str | None = None,
+        jobs: int | None = None,
+        executor: str | None = None,
+        teacher: bool = True,
+    ) -> Tuned:
+        """Search settings for every row; `kdbench.commands.tune` says what each argument does and what comes back."""
+        from kdbench.commands.tune import AskTune, tune
+
+        return tune(self.matrix, self.runtime, AskTune(trials, storage, jobs, executor, teacher), self.say)
+
     def plan_text(self, *, cells: bool = False) -> str:
         """What a run would do, and how long it would take."""
         from kdbench.commands.pace import how_long
@@ -166,6 +181,31 @@ class Session:
         from kdbench.commands.tables import draw
 
         draw(self._kept(), self.store, metric, path, costs=costs)
+
+    def stats(self, metric: str, form: str = "markdown", *, equivalent: float = 0.005) -> str:
+        """What the answer for a metric rests on; ``equivalent`` is the fraction that is practically no difference."""
+        from kdbench.commands.stats import stats_text
+
+        return stats_text(self._kept(), self.store, metric, form, equivalent=equivalent)
+
+    def alarms(self, metric: str, form: str = "markdown") -> str:
+        """How often the tests behind the answer cry wolf, on these records and on simulated people."""
+        from kdbench.commands.stats import alarms_text
+
+        return alarms_text(self._kept(), self.store, metric, form)
+
+    def compare(self, first: str, second: str, metric: str, form: str = "markdown") -> str:
+        """Two rows of the table, person by person."""
+        from kdbench.commands.stats import compare_rows
+
+        return compare_rows(self._kept(), self.store, first, second, metric, form)
+
+    def compare_with(self, other: Session, row: str | None, metric: str, form: str = "markdown") -> str:
+        """The rows that this store shares with another one, or one of them, each beside itself."""
+        from kdbench.commands.stats import compare_stores
+
+        named = [(str(each.store.root), each._kept(), each.store) for each in (self, other)]
+        return compare_stores(named[0], named[1], row, metric, form)
 
     def _kept(self) -> Plan:
         return kept_plan(self.matrix, self.runtime)

@@ -22,12 +22,13 @@ from kdbench.catalog.build import load_data
 from kdbench.catalog.find import METHODS, NETWORKS
 from kdbench.costs.counting import parameters
 from kdbench.costs.timing import costs
-from kdbench.data import protocol
+from kdbench.data import protocol, sealed
 from kdbench.errors import KdbenchError
 from kdbench.files import Refused
 from kdbench.machine import Runtime
 from kdbench.provenance.environment import commit, device_name, peak_memory, versions
 from kdbench.provenance.sources import sources
+from kdbench.results.metrics import by_person
 from kdbench.results.record import SCHEMA, Record
 from kdbench.schedule.jobs import Job
 from kdbench.spec.cell import Cell, Part
@@ -78,7 +79,7 @@ def run_job(
         reason,
         attempt.work.split.side,
         device,
-        metrics={} if attempt.result is None else attempt.result.metrics,
+        metrics={} if attempt.result is None else _metrics(attempt.result),
         facts={} if attempt.result is None else attempt.result.facts,
         costs=attempt.costs,
         warnings=sorted({_said(each.message) for each in caught}),
@@ -117,6 +118,9 @@ def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Gi
     data = _worker_data(job.dataset, runtime)
     if data.digest != cell.data:
         raise KdbenchError(f"{cell.dataset_name} changed since the plan was made; plan again")
+    chosen = protocol(cell.protocol)
+    if chosen.side == "validation":  # a search must not even be able to know the test people
+        data = sealed(data)
     taught = None
     if cell.teacher_cell is not None:
         logits = store.predictions(cell.teacher_cell)["logits"]
@@ -124,7 +128,7 @@ def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Gi
         taught = Taught(read_weights(store, cell.teacher_cell, device), logits, served)
     return Given(
         data=data,
-        protocol=protocol(cell.protocol),
+        protocol=chosen,
         method=METHODS.get(cell.method.name),
         student=NETWORKS.get(cell.student.name),
         teacher=None if cell.teacher is None else NETWORKS.get(cell.teacher.name),
@@ -252,6 +256,13 @@ def _record(cell: Cell, reason: str | None, side: str, device: torch.device, **t
         commit=commit(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _metrics(result: Result) -> dict[str, dict[str, Any]]:
+    """The result's metrics, with the student's for each person."""
+    kept = result.predictions
+    people = by_person(kept["logits"], kept["y"], kept["person"])
+    return result.metrics | {"student": result.metrics["student"] | {"by_person": people}}
 
 
 def _costs_of_run(work: Work) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -28,10 +28,10 @@ class CRD(Method):
         h   = s / (s + K/N),  s_ik = exp(<u_i, bank_T,k> / t) / Z_S
 
     and L_T with the networks swapped: each network's view is compared with the bank of the other's. k = 0 is the window
-    itself; the K others are drawn without repetition among the windows of other classes. A bank holds the view of each
-    of the N training windows, moved after each batch: bank = momentum bank + (1 - momentum) u, at unit length. Z is N
-    times the mean of exp(<u, bank> / t) over the first batch, and then stays. A step costs what its negatives cost,
-    whatever N is.
+    itself; the K others are drawn without repetition among the windows of other classes, for each class of a batch
+    once. A bank holds the view of each of the N training windows, moved after each batch: bank = momentum bank +
+    (1 - momentum) u, at unit length. Z is N times the mean of exp(<u, bank> / t) over the first batch, and then stays.
+    A step costs what its negatives cost, whatever N is.
 
     Trains W and b of both networks; they are dropped at inference.
 
@@ -51,11 +51,12 @@ class CRD(Method):
         NotApplicable: if all training windows are of one class.
 
     Deviations: K is 4096 where the authors draw 16384, more than a training set of activity recognition may hold; the
-    windows of one class in a batch share one draw, each shifted round by a number of its own.
+    windows of one class in a batch share one draw, where each has its own there. The expected loss is the same, and a
+    step picks C K rows of a bank, not B K, which cost more the more windows there are, as a cache holds fewer of them.
     """
 
     kind = "contrastive"
-    version = 2  # 1 ranked all windows for each draw
+    version = 3  # 1 ranked all windows for each draw, 2 drew for each window
     checked_against = ("crd",)
 
     def __init__(
@@ -92,20 +93,24 @@ class CRD(Method):
 
     def compared(self, batch: Batch, student: Outputs, views: Views) -> Losses:
         """Losses of a batch against the banks as they are."""
-        rows = torch.cat([batch.index[:, None], self.draw(batch.y)], dim=1)
-        return {"hard": cross_entropy(student.logits, batch.y), **self.contrast(*views, rows)}
+        chosen = _Chosen(batch.index, self.draw(), batch.y)
+        return {"hard": cross_entropy(student.logits, batch.y), **self._contrast(*views, chosen)}
 
     def contrast(self, u_student: Tensor, u_teacher: Tensor, rows: Tensor) -> Losses:
-        """Losses of the views (B, D) against these rows of the banks.
+        """Losses of the views (B, D) against rows of the banks that were drawn for each window.
 
         Args:
             u_student: (B, D) views at unit length.
             u_teacher: (B, D) views at unit length.
             rows: (B, K + 1) of the training set; the first is the window itself.
         """
+        each = torch.arange(len(rows), device=rows.device)
+        return self._contrast(u_student, u_teacher, _Chosen(rows[:, 0], rows[:, 1:], each))
+
+    def _contrast(self, u_student: Tensor, u_teacher: Tensor, chosen: _Chosen) -> Losses:
         return {
-            "contrast_student": self.weight * self.student.loss(u_student, self.teacher.bank, rows, self.temperature),
-            "contrast_teacher": self.weight * self.teacher.loss(u_teacher, self.student.bank, rows, self.temperature),
+            "contrast_student": self.weight * self.student.loss(u_student, self.teacher.bank, chosen, self.temperature),
+            "contrast_teacher": self.weight * self.teacher.loss(u_teacher, self.student.bank, chosen, self.temperature),
         }
 
     def move(self, batch: Batch, views: Views) -> None:
@@ -114,13 +119,31 @@ class CRD(Method):
             side.move(batch.index, u.detach(), self.momentum)
 
 
+class _Chosen(NamedTuple):
+    """Rows of the training set that windows are compared with."""
+
+    itself: Tensor
+    """(B,) the row of each window."""
+    others: Tensor
+    """(G, K) others, drawn once for each group of windows."""
+    group: Tensor
+    """(B,) the group that each window is of."""
+
+    def scores(self, u: Tensor, bank: Tensor) -> Tensor:
+        """Inner products of each view (B, D) with its rows of a bank (N, D), its own first: (B, K + 1)."""
+        order = self.group.argsort(stable=True)
+        members = torch.split(u[order], self.group.bincount(minlength=len(self.others)).tolist())
+        # A group at a time, so that its rows are picked once and still in the cache where they are multiplied.
+        of_others = [v @ bank.index_select(0, rows).T for v, rows in zip(members, self.others, strict=True) if len(v)]
+        own = (u * bank[self.itself]).sum(dim=1, keepdim=True)
+        return torch.cat([own, torch.cat(of_others).index_select(0, order.argsort())], dim=1)
+
+
 class _Draw(nn.Module):
-    """Draws K windows of other classes for each window of a batch, none twice, all of them equally likely.
+    """Draws K windows of other classes for each class, none twice, all of them equally likely.
 
     Windows are sorted by class, so that those of other classes than c have the ranks 0 to N - N_c - 1 once the block of
-    class c is left out. A batch draws K ranks for every class, and each of its windows shifts those of its class round
-    by a number of its own. So each window's ranks are a uniform draw, the draws of two windows are uncorrelated, and
-    nothing is ranked or sorted for each window.
+    class c is left out; K of these ranks are drawn, and nothing of the size of N is sorted.
 
     Args:
         labels: (N,) of the training set.
@@ -137,38 +160,26 @@ class _Draw(nn.Module):
         self.count = count
         sizes = labels.bincount(minlength=classes)
         self.register_buffer("by_class", labels.argsort(stable=True), persistent=False)
-        self.register_buffer("sizes", sizes, persistent=False)  # (C,)
-        self.register_buffer("starts", sizes.cumsum(0) - sizes, persistent=False)  # of the classes' blocks
+        self.register_buffer("sizes", sizes[:, None], persistent=False)  # (C, 1)
+        self.register_buffer("starts", (sizes.cumsum(0) - sizes)[:, None], persistent=False)  # of the classes' blocks
 
-    def forward(self, y: Tensor) -> Tensor:
-        """Rows of the training set for windows of these classes, (B,) to (B, K)."""
-        others = (len(self.by_class) - self.sizes)[:, None]  # (C, 1)
-        shift = _integers(others[y])  # (B, 1)
-        rank = (self.ranks(others)[y] + shift) % others[y]
-        return self.by_class[rank + (rank >= self.starts[y, None]) * self.sizes[y, None]]
+    def forward(self) -> Tensor:
+        """Rows of the training set for windows of each class, (C, K)."""
+        rank = self.ranks(len(self.by_class) - self.sizes)
+        return self.by_class[rank + (rank >= self.starts) * self.sizes]
 
     def ranks(self, others: Tensor) -> Tensor:
         """K different ranks below each of some numbers, (C, 1) to (C, K)."""
         # Where there are few ranks, all of them are candidates; of many, more are drawn than are wanted, since some
         # come twice. That fewer than K differ then has a probability below 1e-100.
-        width = min(len(self.by_class), _few(self.count))
+        width = min(len(self.by_class), 4 * self.count + 64)
         column = torch.arange(width, device=others.device)
-        drawn = _integers(others.expand(-1, width))
+        drawn = torch.randint(2**62, (len(others), width), device=others.device) % others  # its bias is below 1e-12
         candidates = column.where(others <= width, drawn).sort(dim=1).values  # (C, width)
         usable = candidates < others
         usable[:, 1:] &= candidates[:, 1:] != candidates[:, :-1]
         keys = torch.rand(candidates.shape, device=others.device).masked_fill(~usable, -1.0)
         return candidates.gather(1, keys.topk(self.count, dim=1, sorted=False).indices)
-
-
-def _few(count: int) -> int:
-    """How many windows are so few that what all of them cost is no more than what K of them cost."""
-    return 4 * count + 64
-
-
-def _integers(below: Tensor) -> Tensor:
-    """A random integer from 0 for each bound; the remainder's bias is below 1e-12."""
-    return torch.randint(2**62, below.shape, device=below.device) % below
 
 
 class _Side(nn.Module):
@@ -194,10 +205,10 @@ class _Side(nn.Module):
         """The view of each window, (B, features) to (B, D) at unit length."""
         return unit(self.project(at_least_float32(embedding)))
 
-    def loss(self, u: Tensor, bank: Tensor, rows: Tensor, temperature: float) -> Tensor:
+    def loss(self, u: Tensor, bank: Tensor, chosen: _Chosen, temperature: float) -> Tensor:
         """Noise-contrastive loss, through the log-odds of h, which no exponential overflows."""
-        count, noise = len(bank), rows.shape[1] - 1
-        score = _scores(u, bank, rows) / temperature  # (B, K + 1)
+        count, noise = len(bank), chosen.others.shape[1]
+        score = chosen.scores(u, bank) / temperature  # (B, K + 1)
         with torch.no_grad():
             first = score.logsumexp(dim=(0, 1)) + math.log(count / score.numel())
             self.log_z.copy_(torch.where(self.log_z.isinf(), first, self.log_z))
@@ -210,26 +221,3 @@ class _Side(nn.Module):
     def move(self, rows: Tensor, u: Tensor, momentum: float) -> None:
         """Let the views of these rows follow u (B, D)."""
         self.bank.index_copy_(0, rows, unit(momentum * self.bank[rows] + (1 - momentum) * u))
-
-
-def _scores(u: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
-    """Inner products of each view (B, D) with its own rows (B, K + 1) of a bank (N, D)."""
-    if len(bank) <= _few(rows.shape[1] - 1):
-        return (u @ bank.T).gather(1, rows)  # one product with the whole bank is faster than many small ones
-    chosen: Tensor = _ChosenScores.apply(u, bank, rows)  # type: ignore[no-untyped-call]
-    return chosen
-
-
-class _ChosenScores(torch.autograd.Function):
-    """Scores of the chosen rows alone, one window at a time: all the rows that a batch chooses are (B, K + 1, D)."""
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, bank: Tensor, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(bank, rows)
-        chosen = bank.new_empty(rows.shape[1], bank.shape[1])  # filled anew for each window: faster than a new one
-        return torch.stack([torch.index_select(bank, 0, row, out=chosen) @ v for row, v in zip(rows, u, strict=True)])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        bank, rows = ctx.saved_tensors
-        return F.embedding_bag(rows, bank, per_sample_weights=gradients[0], mode="sum"), None, None

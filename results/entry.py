@@ -60,3 +60,7 @@ class Asked:
     """What must be said against the protocol, such as that it leaks; usually empty."""
     cells: int = 0
     """How many training runs the whole matrix is; 0 where that is not known."""
+    preset: str = ""
+    """Where hyper-parameters are from and with which budget they were searched; empty where none were."""
+    cautions: tuple[str, ...] = ()
+    """What must be said of the data, such as how much of the recordings is in no window; usually none."""

@@ -69,6 +69,22 @@ def score(
     return scores
 
 
+def by_person(logits: NDArray[Any], labels: NDArray[Any], people: NDArray[Any]) -> dict[str, dict[str, float]]:
+    """Every person's ``accuracy``, ``f1`` and number of ``windows``, by the person's name as text.
+
+    Arguments, meaning and errors are those of ``score``, whose ``person_accuracy`` and ``person_f1`` are the means of
+    these. Apart from it, since it says nothing that the predictions do not.
+    """
+    logits, labels, people = np.asarray(logits), np.asarray(labels), np.asarray(people)
+    _check(logits, labels, people)
+    found = _by_person(logits.argmax(axis=1), labels, people, logits.shape[1])  # (people, 2)
+    names, windows = np.unique(people, return_counts=True)
+    return {
+        str(name): {"accuracy": float(accuracy), "f1": float(f1), "windows": int(count)}
+        for name, (accuracy, f1), count in zip(names.tolist(), found, windows, strict=True)
+    }
+
+
 def _scores(predictions: NDArray[Any], labels: NDArray[Any], people: NDArray[Any], classes: int) -> dict[str, Any]:
     """What the predicted classes alone tell."""
     confusion = _confusion(labels, predictions, classes)  # (K, K)

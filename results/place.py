@@ -31,6 +31,16 @@ class Place:
     """Which division of the people, where the protocol has several."""
     note: str = ""
     """What a reader must know about the row; goes into the caption."""
+    tuned: str = ""
+    """Whether a search found its settings, and on what, where a preset was asked for; goes into the caption too."""
+    people: str = ""
+    """The group of people who were recorded; datasets that share it are of the same people. Empty where a plan of an
+    older kdbench does not say: then the dataset's own."""
+
+    @property
+    def group(self) -> str:
+        """The group of people, by name."""
+        return self.people or self.dataset
 
     @property
     def name(self) -> str:

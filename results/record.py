@@ -36,7 +36,8 @@ class Record:
     side: str
     """The split the metrics are of: "test" or "validation"."""
     metrics: dict[str, dict[str, Any]]
-    """Output of ``metrics.score`` under "student" and, where the teacher trained too, "teacher"."""
+    """Output of ``metrics.score`` under "student" and, where the teacher trained too, "teacher"; and that of
+    ``metrics.by_person`` as the student's "by_person", which records of an older kdbench lack."""
     facts: dict[str, float]
     """What the method reports about itself; NaN where the value was not finite when written."""
     costs: dict[str, float]

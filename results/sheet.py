@@ -14,6 +14,9 @@ class Mark(StrEnum):
     """A sign beside a number; the caption explains those that are used."""
 
     WORSE = "↓"
+    SHOWN_WORSE = "⇓"
+    UNSHOWN = "°"
+    UNTAUGHT = "‡"
     STALE = "†"
 
 

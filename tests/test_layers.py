@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
     "track": {"plan", "results", "store"},
     "observers": {"plan", "results", "schedule", "store", "track"},
     "contract": {"architectures", "catalog", "methods", "spec", "training"},
+    "tune": {"catalog", "plan", "results", "schedule", "spec", "store"},
     "commands": {
         "catalog",
         "costs",
@@ -54,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
         "schedule",
         "spec",
         "store",
+        "tune",
     },
     "session": {"commands", "plan", "spec", "store"},
     "cli": {"commands", "contract", "executors", "results", "session", "spec", "store", "track"},
@@ -66,6 +68,7 @@ WITHOUT_TORCH += [
     "results",
     "observers",
     "session",
+    "commands.stats",
     "commands.status",
     "commands.tables",
 ]

@@ -22,6 +22,7 @@ Examples:
   kdbench show METHOD                                what it is, and its settings
   kdbench check my_method.py                         whether a method of yours keeps the contract
   kdbench profile resnet_lstman:mlp                  what both networks cost
+  kdbench tune --recipe cpu --dry-run                what a search for settings would cost
 """
 
 

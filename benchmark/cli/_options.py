@@ -51,7 +51,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-selected = _options(
+_selecting = (
     click.option(
         "-c",
         "--config",
@@ -88,6 +88,11 @@ selected = _options(
         metavar="METHOD.KEY=VALUE",
         help="Set a method's or recipe's key.",
     ),
+)
+searched = _options(*_selecting)
+selected = _options(
+    *_selecting,
+    click.option("--preset", metavar="FILE", help="Use the settings that `kdbench tune` found and wrote there."),
 )
 
 in_store = click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,12 @@ from kdbench.errors import DataUnavailable, KdbenchError
 from kdbench.machine import Runtime
 from kdbench.spec.words import Spec
 from kdbench.text import aligned
+
+SHOWN_APART = ("people", "account", "rows lost", "warnings")
+"""Parts of a dataset's report that are more than a number or a word."""
+
+MOST_LINES = 40
+"""Files, people or classes whose rows are listed."""
 
 
 def overview(where: Runtime) -> str:
@@ -111,7 +118,9 @@ def show(dataset: Spec, where: Runtime) -> str:
         [f"{len(windows.y)} windows of {len(about.channels)} x {about.length} samples at {about.rate:g} Hz"],
         [f"channels: {channels}"],
         *([f"{key}: {value}"] for key, value in said.items() if value),
-        *([f"{key}: {value}"] for key, value in data.report.items() if key != "people"),
+        *([f"warning: {each}"] for each in data.warnings),
+        *([f"{key}: {value}"] for key, value in data.report.items() if key not in SHOWN_APART),
+        *([each] for each in data.report.get("rows lost", [])),
     ]
     counts = [["class", "training", "test"]]
     for label, name in enumerate(about.classes):
@@ -124,7 +133,20 @@ def show(dataset: Spec, where: Runtime) -> str:
         side = "test" if windows.test[of_person].all() else "training"
         each = np.bincount(windows.y[of_person], minlength=len(about.classes))
         people.append([data.person(person), side, *map(str, each.tolist())])
-    return "\n\n".join("\n".join(aligned(table)) for table in (head, counts, people))
+    tables = [head, counts, people, *_accounts(data.report.get("account", {}))]
+    return "\n\n".join("\n".join(aligned(table)) for table in tables)
+
+
+def _accounts(account: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterator[list[list[str]]]:
+    """What became of every row, by file, person and class; of many, those that lose most."""
+    for kind, named in account.items():
+        causes = list(dict.fromkeys(cause for counts in named.values() for cause in counts))
+        lines = [[f"rows by {kind}", *causes]]
+        most = sorted(named, key=lambda name: named[name].get(causes[0], 0) - sum(named[name].values()))[:MOST_LINES]
+        lines += [[name, *(str(named[name].get(cause, 0)) for cause in causes)] for name in named if name in most]
+        if len(named) > len(most):
+            lines.append([f"and {len(named) - len(most)} more that lose less", *[""] * len(causes)])
+        yield lines
 
 
 def plot(dataset: Spec, where: Runtime, path: Path) -> None:

@@ -110,6 +110,8 @@ def _run(
     executing = executor(name, where, min(jobs, max(1, len(todo))))
     at_once = executing.slots
     say(f"{_opening(plan, store, todo)}; store {where.store}, device {where.device}, {at_once} at a time")
+    for each in plan.cautions:
+        say(f"warning: {each}")
     estimate = Estimate(where)
     work = cache(lambda job: estimate(job.cell, job.dataset))
     observers = watching(Watched(plan, identity, todo, store, at_once, work, say, ask.track))

@@ -9,6 +9,7 @@ from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._normalise import Normalisation
 from kdbench.data._prepare import Prepared, cached, located, prepare
 from kdbench.data._protocols import PROTOCOLS, Protocol, Split, protocol, split
+from kdbench.data._sealed import ReadOfTestPeople, sealed
 
 __all__ = [
     "PROTOCOLS",
@@ -18,6 +19,7 @@ __all__ = [
     "Normalisation",
     "Prepared",
     "Protocol",
+    "ReadOfTestPeople",
     "Source",
     "Split",
     "Windows",
@@ -26,5 +28,6 @@ __all__ = [
     "located",
     "prepare",
     "protocol",
+    "sealed",
     "split",
 ]

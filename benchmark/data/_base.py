@@ -129,6 +129,8 @@ class Dataset(ABC):
         urls: where the archive can be downloaded, tried in turn; they hold the same archive.
         blobs: git's ids of the archive as its distributor has it, where they are known.
         whereabouts: settings that say where the data lie and not what they are; no part of a cell.
+        people_of: the dataset whose people these are, with the same numbers, where that is another one: tables count
+            each person once.
         usage: how to use the dataset, for lists, where it cannot be used without settings.
         fixed: whether the archive's content is known beforehand and checked by ``parse``; otherwise the content
             found becomes part of the cache key.
@@ -140,6 +142,7 @@ class Dataset(ABC):
     marker: ClassVar[str] = ""
     urls: ClassVar[tuple[str, ...]] = ()
     blobs: ClassVar[tuple[str, ...]] = ()
+    people_of: ClassVar[str] = ""
     usage: ClassVar[str] = ""
     whereabouts: ClassVar[tuple[str, ...]] = ()
     fixed: ClassVar[bool] = True

@@ -29,13 +29,18 @@ class Prepared:
     """Verified windows; ``windows.x`` is mapped read-only from the cache. ``digest`` is ``windows.digest()``.
 
     ``report`` is what parsing counted or noticed, such as malformed lines by kind; often empty. Its ``people`` are the
-    names of those who have one, by number.
+    names of those who have one, by number; its ``warnings`` are what captions must say.
     """
 
     windows: Windows
     digest: str
     description: Description
     report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of results on these windows must know."""
+        return tuple(self.report.get("warnings", ()))
 
     def person(self, number: int) -> str:
         """The name of a person, or the number where there is none."""

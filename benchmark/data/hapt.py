@@ -81,6 +81,7 @@ class Hapt(Dataset):
     """
 
     name = "hapt"
+    people_of = "uci_har"
     archives = (
         "HAPT Data Set.zip",
         "smartphone+based+recognition+of+human+activities+and+postural+transitions.zip",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 
 from kdbench.data._archive import Source
 from kdbench.data._base import Dataset, Description, Windows
-from kdbench.data._own.csv import read_recordings
+from kdbench.data._own.account import report
 from kdbench.data._own.npz import read_windows, window_length
-from kdbench.data._own.people import numbered
-from kdbench.data._own.toml import TOML, About, Parts
+from kdbench.data._own.people import Name, numbered
+from kdbench.data._own.recordings import read_recordings
+from kdbench.data._own.table import TOML
+from kdbench.data._own.toml import About, Parts
 from kdbench.errors import DataUnavailable, KdbenchError
 
 VARIED = 16
@@ -52,21 +55,36 @@ class Own(Dataset):
         [files = "*.csv"]
         person = "subject"                           # names of columns; a channel's is its name, or given as
         label = "activity"                           # { name = "acc_x", unit = "g", column = "ax" }
-        [time = "t", time_unit = "s" | "ms" | "us" | "ns"]
+        [recording = "device"]                       # tells recordings (devices, trials) in one file apart
+        [time = "t"]                                 # numbers, since whenever, or ISO 8601
+        [time_unit = "s" | "ms" | "us" | "ns" | "iso"]
         [gap = 0.03]                                 # s; a longer pause ends a run; 1.5 samples
+        [resample = true]                            # bring every file to the rate by its times
+        [missing = "drop" | "fill 5"]                # leave rows out, or fill up to so many in a row; else refused
         length = 128                                 # samples of a window
         step = 64
-        [delimiter = ","]
+        [delimiter = ",", decimal = "."]
         [labels = { W = "walking" }]                 # what the file writes, to the class; names of classes otherwise
-        [unlabelled = ["", "null"]]                  # labels whose rows are left out
+        [unlabelled = [""]]                          # labels whose rows are left out
+        [parts = ["acc", "gyro"]]                    # one recording in several files whose names differ in these;
+                                                     # channels of the second: { ..., part = "gyro" }
 
-    Windows of recordings are cut inside runs: rows of one file that follow each other, of one person and one label,
-    where ``time`` is given without a pause or a step back. Where ``.npz`` files do not say which windows overlap, all
-    windows of a person count as overlapping.
+    ``person``, ``label`` and ``recording`` may be a list of columns, or ``{ from = "file" }`` or
+    ``{ from = "folder" }``, the name, of which ``pattern``, a regular expression, picks its first group.
+
+    Windows of recordings are cut inside runs: rows of one file that follow each other, of one person, one label and one
+    recording, where ``time`` is given without a pause or a step back. Where there is ``time`` or ``recording``, people
+    in turn are read apart as well. Where ``.npz`` files do not say which windows overlap, all windows of a person count
+    as overlapping.
+
+    ``report`` counts every row by what became of it: in windows, unlabelled, or lost by a pause, a time that does not
+    go on, a change of label or person, missing values or the rest of a run; by file, person and class. Where more than
+    a tenth of the labelled rows is lost, or a class on a side, or a person, results say so.
 
     ``"01"``, ``" 1"``, ``"1.0"`` and 1 are one person. Unless all people are numbers, they are numbered from 1 in the
-    order of their names, which ``report`` gives. Names that differ in upper and lower case alone are refused, as are a
-    recording of two people and a window of 16 different values or more that two people have.
+    order of their names, which ``report`` gives. Names that differ in blanks, signs, capitals or zeros before a number
+    alone are refused, as are a recording of two people, rows and windows that two people have, and a file whose times
+    contradict the rate. A file that is another one again is left out, and said.
 
     A value that is not a finite number, a class that is not described or of which there is no window, and a column or
     array that is not there are errors that name the file and line; ``report`` names classes that only test people have.
@@ -76,7 +94,7 @@ class Own(Dataset):
     """
 
     name = "own"
-    version = 2
+    version = 3
     fixed = False
     whereabouts = ("path",)
     usage = "own(path=FOLDER) is a folder of yours; `kdbench show own` tells what to put there"
@@ -132,18 +150,35 @@ class Own(Dataset):
         numbers = numbered(parts.people)
         person = np.array([numbers[who] for who in parts.people], np.int64)[parts.person]
         _check_people(source, parts)
-        test = np.isin(person, about.test_people(source, numbers, person, parts.y))
+        test = np.isin(person, about.test_people(source, numbers, person, parts.y, _why(parts)))
         taught, met = set(parts.y[~test].tolist()), set(parts.y.tolist())
         for label, name in enumerate(about.classes):
             if label not in met:
-                raise KdbenchError(f"{source.path}: class {name!r} has no window; wanted one, or no such class")
+                lost = bool(parts.account and parts.account.counts(label=label))
+                why = parts.account.why(label=label) if parts.account and lost else "wanted one, or no such class"
+                raise KdbenchError(f"{source.path}: class {name!r} has no window; {why}")
         self._described = about.description(parts.x.shape[2])
         self._report = dict(parts.report)
         if len(taught) < len(met):
             self._report["classes of test people alone"] = [about.classes[label] for label in sorted(met - taught)]
         if any(isinstance(who, str) for who in parts.people):
             self._report["people"] = {str(number): str(who) for who, number in numbers.items()}
+        if parts.account:
+            self._report |= report(parts.account, set(parts.person[test].tolist()), _counted(parts))
         return Windows(parts.x, parts.y, person, test, parts.recording, parts.start)
+
+
+def _counted(parts: Parts) -> Counter[tuple[int, int]]:
+    """Windows by person and label."""
+    return Counter(zip(parts.person.tolist(), parts.y.tolist(), strict=True))
+
+
+def _why(parts: Parts) -> Callable[[Name], str]:
+    """How a person comes to have no window."""
+    account = parts.account
+    if account is None:
+        return lambda who: "wanted one or more"
+    return lambda who: account.why(person=parts.people.index(who))
 
 
 def _check_people(source: Source, parts: Parts) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import product
@@ -21,6 +22,8 @@ from kdbench.results.place import Place, RowRole
 from kdbench.roles import Role
 from kdbench.spec.cell import Cell, Part
 from kdbench.spec.matrix import Matrix, MethodRow
+from kdbench.spec.preset import UNTUNED, Found
+from kdbench.spec.recipe import Recipe
 from kdbench.spec.words import Spec, called
 from kdbench.text import first_line
 
@@ -31,12 +34,13 @@ TEACHER_ALONE, STUDENT_ALONE = "teacher alone", "student alone"
 """The rows that every table has."""
 
 
-def expand(matrix: Matrix, prepared: Callable[[Part], Prepared]) -> Plan:
+def expand(matrix: Matrix, prepared: Callable[[Part], Prepared], *, every_fold: bool = False) -> Plan:
     """Write a matrix out.
 
     Args:
         matrix: what is to be run.
         prepared: gives a dataset's windows.
+        every_fold: whether all folds are run, also of a protocol that is content with one, as a search wants.
 
     Raises:
         KdbenchError: if a name, setting or role is unknown, or a row stands twice.
@@ -54,9 +58,10 @@ def expand(matrix: Matrix, prepared: Callable[[Part], Prepared]) -> Plan:
         data = prepared(part)
         here = _Dataset(asked, part, data)
         labels.append(here.label)
+        plan.cautions += [f"{here.label}: {each}" for each in data.warnings]
         _once("dataset", labels, f"; {asked} calls itself {data.description.name!r}, as another one does")
         for teacher, student in matrix.pairs:
-            _Block(plan, here, teacher, student).expand(rows)
+            _Block(plan, here, teacher, student, every_fold).expand(rows)
     return plan
 
 
@@ -86,7 +91,16 @@ class _ClosedRow:
         said = {} if preset is None else {"preset": str(preset)}
         if role != self.cls.roles[0]:
             said["role"] = str(role)
-        self.name = row.label or str(Spec(called(row.method), {**said, **different}))
+        self.said = str(Spec(called(row.method), {**said, **different}))
+        self.name = row.label or self.said
+
+    def with_found(self, found: Found | None) -> _ClosedRow:
+        """The row with settings that a search found; those that it states itself stay, since they were not searched."""
+        if found is None:
+            return self
+        row = copy(self)
+        row.part = METHODS.close(Spec(self.part.name, {**dict(self.part.settings), **found.settings}))
+        return row
 
     def judged(self, setup: Setup) -> tuple[str | None, str]:
         """Why the method cannot be used here, or None, and what a reader must know about the row."""
@@ -125,11 +139,16 @@ class _Dataset:
         said = {key: value for key, value in DATASETS.short(self.asked).settings.items() if key in known}
         return str(Spec(self.about.name, said))
 
+    @property
+    def people(self) -> str:
+        """Whose recordings these are."""
+        return DATASETS.get(self.asked.name).people_of or self.about.name
+
 
 class _Block:
     """A dataset with a teacher and a student: its cells and places."""
 
-    def __init__(self, plan: Plan, here: _Dataset, teacher: Spec, student: Spec) -> None:
+    def __init__(self, plan: Plan, here: _Dataset, teacher: Spec, student: Spec, every_fold: bool) -> None:
         self.plan, self.here = plan, here
         self.names = {RowRole.TEACHER: str(NETWORKS.short(teacher)), RowRole.STUDENT: str(NETWORKS.short(student))}
         self.teacher, self.student = NETWORKS.close(teacher), NETWORKS.close(student)
@@ -143,8 +162,10 @@ class _Block:
         self.chosen = protocol(plan.matrix.protocol)
         windows = here.data.windows
         self.labels = torch.from_numpy(windows.y[~windows.test])
-        self.folds = self.chosen.folds(windows, dataset=here.about.name) if self.chosen.every_fold else 1
+        every_fold = every_fold or self.chosen.every_fold
+        self.folds = self.chosen.folds(windows, dataset=here.about.name) if every_fold else 1
         self.teacher_alone = cache(self._teacher_alone)
+        self.pair = f"{self.names[RowRole.TEACHER]}:{self.names[RowRole.STUDENT]}"
         self.alone = Cell(
             dataset=here.identity,
             dataset_name=here.about.name,
@@ -162,13 +183,35 @@ class _Block:
 
     def expand(self, rows: list[_ClosedRow]) -> None:
         """Add the networks alone and every row."""
-        reference = "reference"
-        self._add(RowRole.TEACHER, TEACHER_ALONE, reference, self.teacher_alone, self.impossible.get(RowRole.TEACHER))
-        self._add(RowRole.STUDENT, STUDENT_ALONE, reference, self._student_alone, self.impossible.get(RowRole.STUDENT))
+        for side, name, make in (
+            (RowRole.TEACHER, TEACHER_ALONE, self.teacher_alone),
+            (RowRole.STUDENT, STUDENT_ALONE, self._student_alone),
+        ):
+            tuned = self._tuned(self.names[side], name)
+            self._add(side, name, "reference", make, self.impossible.get(side), tuned)
         for row in rows:
+            tuned = self._tuned(self.pair, row.said)
+            used = row.with_found(self._found(self.pair, row.said))
             impossible = next(iter(self.impossible.values()), None)
-            reason, note = (impossible, row.cls.note) if impossible else row.judged(self._setup(row))
-            self._add(RowRole.METHOD, row.name, row.cls.kind, partial(self._cell, row), reason, note)
+            reason, note = (impossible, row.cls.note) if impossible else used.judged(self._setup(used))
+            self._add(RowRole.METHOD, row.name, row.cls.kind, partial(self._cell, used), reason, tuned, note)
+
+    def _found(self, networks: str, row: str) -> Found | None:
+        """What a search found for a row."""
+        preset = self.plan.matrix.preset
+        return preset.find(self.here.label, networks, row) if preset else None
+
+    def _tuned(self, networks: str, row: str) -> str:
+        """Whether a row is tuned, and on what; empty where the matrix has no preset."""
+        found = self._found(networks, row)
+        if found is None:
+            return UNTUNED if self.plan.matrix.preset else ""
+        return found.note(self.here.label, networks)
+
+    def _recipe(self, networks: str, row: str) -> Recipe:
+        found = self._found(networks, row)
+        recipe = self.plan.matrix.recipe
+        return (recipe.changed(found.recipe) if found else recipe).unnamed
 
     def _setup(self, row: _ClosedRow) -> Setup:
         student = self.shapes[RowRole.STUDENT]
@@ -182,13 +225,14 @@ class _Block:
         kind: str,
         make: Callable[[int, int], Cell],
         reason: str | None,
+        tuned: str,
         note: str = "",
     ) -> None:
         """Give a row its places, at every seed and fold, and the plan the cells that fill them."""
-        pair = f"{self.names[RowRole.TEACHER]}:{self.names[RowRole.STUDENT]}"
         network = self.names[RowRole.TEACHER if role is RowRole.TEACHER else RowRole.STUDENT]
         for seed, fold in product(self.plan.matrix.seeds, range(self.folds)):
-            place = Place(self.here.label, pair, network, row, kind, role, seed, fold, note)
+            said = (note, tuned, self.here.people)
+            place = Place(self.here.label, self.pair, network, row, kind, role, seed, fold, *said)
             digest = None
             if reason is None:
                 cell = make(seed, fold)
@@ -198,14 +242,17 @@ class _Block:
             self.plan.places.append(Planned(place, digest, reason))
 
     def _student_alone(self, seed: int, fold: int) -> Cell:
-        return replace(self.alone, seed=seed, fold=fold)
+        recipe = self._recipe(self.names[RowRole.STUDENT], STUDENT_ALONE)
+        return replace(self.alone, recipe=recipe, seed=seed, fold=fold)
 
     def _teacher_alone(self, seed: int, fold: int) -> Cell:
-        return replace(self.alone, student=self.teacher, seed=seed, fold=fold)
+        recipe = self._recipe(self.names[RowRole.TEACHER], TEACHER_ALONE)
+        return replace(self.alone, recipe=recipe, student=self.teacher, seed=seed, fold=fold)
 
     def _cell(self, row: _ClosedRow, seed: int, fold: int) -> Cell:
         return replace(
             self.alone,
+            recipe=self._recipe(self.pair, row.said),
             seed=seed,
             fold=fold,
             method=row.part,

@@ -36,6 +36,7 @@ class Plan:
         cells: by digest, each after the cell that trains its teacher.
         places: of the table.
         warning: what captions must say against the protocol; empty where there is nothing.
+        cautions: what captions must say of the data, such as rows that are in no window.
         origins: the datasets as they were asked for, with the settings that say where they lie, by `origin_of`; empty
             in a plan that is read back, which is for reading results and not for running.
     """
@@ -44,6 +45,7 @@ class Plan:
     cells: dict[str, Cell] = field(default_factory=dict)
     places: list[Planned] = field(default_factory=list)
     warning: str = ""
+    cautions: list[str] = field(default_factory=list)
     origins: dict[tuple[str, str], Part] = field(default_factory=dict, compare=False)
 
     def names(self) -> dict[str, str]:
@@ -57,14 +59,16 @@ class Plan:
     @property
     def asked(self) -> Asked:
         """What captions say of how the matrix is run."""
-        recipe = self.matrix.recipe
-        return Asked(self.matrix.protocol, recipe.name, recipe.note, self.warning, len(self.cells))
+        recipe, preset = self.matrix.recipe, self.matrix.preset
+        budget = preset.budget if preset else ""
+        said = (recipe.name, recipe.note, self.warning)
+        return Asked(self.matrix.protocol, *said, len(self.cells), budget, tuple(self.cautions))
 
     def plain(self) -> dict[str, Any]:
         """Cells and places as JSON has them."""
         cells = {digest: cell.plain for digest, cell in self.cells.items()}
         places = [{**asdict(p.place), "digest": p.digest, "reason": p.reason} for p in self.places]
-        return {"warning": self.warning, "cells": cells, "places": places}
+        return {"warning": self.warning, "cautions": self.cautions, "cells": cells, "places": places}
 
     @classmethod
     def from_plain(cls, matrix: Matrix, table: Mapping[str, Any]) -> Plan:
@@ -81,7 +85,7 @@ class Plan:
         for each in places:
             if each.digest not in cells and (each.digest is not None or not each.reason):
                 raise ValueError(f"place {each.place.row!r} wants cell {each.digest}, which the plan has not")
-        return cls(matrix, cells, places, table.get("warning", ""))
+        return cls(matrix, cells, places, table.get("warning", ""), list(table.get("cautions", ())))
 
 
 def origin_of(cell: Cell) -> tuple[str, str]:

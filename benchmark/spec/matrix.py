@@ -13,6 +13,7 @@ from typing import Any
 
 from kdbench.errors import KdbenchError, nearest
 from kdbench.spec.pairs import parse_pairs
+from kdbench.spec.preset import Preset
 from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
 from kdbench.spec.seeds import parse_seeds
 from kdbench.spec.words import Spec, Value, parse_method, text_of, texts_of
@@ -54,6 +55,7 @@ class Matrix:
         recipe: how networks are trained.
         fallback: dataset to run on, loudly, where a dataset of the matrix cannot be had and the user named none.
         description: what it is for, one line.
+        preset: settings that a search found, which take the place of defaults.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Matrix:
     recipe: Recipe = RECIPES["har"]
     fallback: Spec | None = None
     description: str = ""
+    preset: Preset | None = None
 
     @classmethod
     def load(cls, source: str) -> Matrix:
@@ -124,7 +127,7 @@ class Matrix:
         if not isinstance(table, Mapping):
             raise KdbenchError(f"a matrix is {table!r}, wanted a table")
         known = ["name", "description", "datasets", "pairs", "methods", "method"]
-        known += ["seeds", "protocol", "recipe", "fallback"]
+        known += ["seeds", "protocol", "recipe", "fallback", "preset"]
         for key in table:
             if key not in known:
                 raise KdbenchError(nearest("keys of a matrix", key, known))
@@ -147,6 +150,7 @@ class Matrix:
             recipe=parse_recipe(table.get("recipe", "har")),
             fallback=None if fallback is None else Spec.parse(text_of(table, "fallback")),
             description=text_of(table, "description", ""),
+            preset=_preset(table.get("preset")),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -166,6 +170,8 @@ class Matrix:
         }
         if self.fallback:
             table["fallback"] = str(self.fallback)
+        if self.preset:
+            table["preset"] = self.preset.plain()
         return table
 
 
@@ -173,6 +179,13 @@ def shipped_matrices() -> list[str]:
     """Names of the matrices that come with kdbench."""
     folder = files("kdbench").joinpath("matrices")
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def _preset(given: object) -> Preset | None:
+    """A preset as a table, or the path of its file."""
+    if given is None:
+        return None
+    return Preset.load(Path(given)) if isinstance(given, str) else Preset.from_plain(given)
 
 
 def _method_row(row: object) -> MethodRow:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kdbench.errors import KdbenchError, nearest
 from kdbench.spec.matrix import Matrix, MethodRow, matrix_name
 from kdbench.spec.pairs import parse_pairs
+from kdbench.spec.preset import Preset
 from kdbench.spec.recipe import parse_recipe
 from kdbench.spec.seeds import parse_seeds
 from kdbench.spec.words import Spec, Value, called, listed, parse_method, parse_value
@@ -34,6 +36,7 @@ class Selection:
     settings: tuple[str, ...] = ()
     stored: str | None = None
     name: str | None = None
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("datasets", "pairs", "methods", "settings"):
@@ -69,6 +72,8 @@ class Selection:
             matrix = replace(matrix, protocol=self.protocol)
         if self.name is not None:
             matrix = replace(matrix, name=matrix_name(self.name))
+        if self.preset is not None:
+            matrix = replace(matrix, preset=Preset.load(Path(self.preset)))
         return _with_settings(matrix, self.settings)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from kdbench.errors import KdbenchError
 from kdbench.plan.model import Plan, Planned
 from kdbench.provenance.sources import freshness
 from kdbench.results.entry import Entry, Freshness, Status
@@ -13,13 +16,30 @@ from kdbench.store.records import Store
 def entries(plan: Plan, store: Store) -> list[Entry]:
     """The places of a plan's table with what the store has for them.
 
+    Records of an older kdbench, which say nothing of single people, are completed from their predictions, where those
+    are there.
+
     Raises:
         KdbenchError: if a record cannot be read.
     """
     look_in(store)
-    records = {digest: store.record(digest) for digest in plan.cells}
+    records = {digest: _with_people(store.record(digest), store) for digest in plan.cells}
     fresh = freshness(plan.cells, records)
     return [_entry(planned, plan, records, fresh) for planned in plan.places]
+
+
+def _with_people(record: Record | None, store: Store) -> Record | None:
+    student = record.metrics.get("student") if record is not None and record.status == "done" else None
+    if record is None or student is None or "by_person" in student:
+        return record
+    from kdbench.results.metrics import by_person  # what only reads new records needs no numpy
+
+    try:
+        kept = store.predictions(record.digest)
+        people = by_person(kept["logits"], kept["y"], kept["person"])
+    except (KdbenchError, KeyError, ValueError):  # tables then say that nothing is known of single people
+        return record
+    return replace(record, metrics=record.metrics | {"student": student | {"by_person": people}})
 
 
 def _entry(planned: Planned, plan: Plan, records: dict[str, Record | None], freshnesses: dict[str, Freshness]) -> Entry:

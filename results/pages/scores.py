@@ -6,7 +6,8 @@ from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import title
 from kdbench.results.place import RowRole
 from kdbench.results.sheet import Cell, Column, Mark, Page, Sheet
-from kdbench.results.tables.model import Average, Row, Score, Table
+from kdbench.results.tables.family import judge
+from kdbench.results.tables.model import Average, Row, Score, Standing, Table
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import answer
 from kdbench.results.words.captions import NOT_APPLICABLE, capital, caption
@@ -27,10 +28,13 @@ def scores_page(
     """
     if not metrics:
         raise ValueError("scores_page: no metrics came")
-    tables = [tabulate(entries, metric) for metric in metrics]
-    datasets = ", ".join(dict.fromkeys(block.dataset for block in tables[0].blocks))
-    sheets = [score_sheet(table, caption(entries, table, asked, version)) for table in tables]
-    return Page(f"kdbench: knowledge distillation on {datasets}", (*sheets, answer(tables[0], asked)))
+    found = [judge(entries, tabulate(entries, metric)) for metric in metrics]
+    datasets = ", ".join(dict.fromkeys(block.dataset for block in found[0].table.blocks))
+    sheets = [
+        score_sheet(judged.table, caption(entries, judged.table, asked, version, reason=judged.reason))
+        for judged in found
+    ]
+    return Page(f"kdbench: knowledge distillation on {datasets}", (*sheets, answer(found[0], asked)))
 
 
 def score_sheet(table: Table, caption: str) -> Sheet:
@@ -51,18 +55,26 @@ def score_sheet(table: Table, caption: str) -> Sheet:
 
 def _row(table: Table, row: Row) -> tuple[Cell, ...]:
     cells = [Cell(row.label), Cell(row.kind if row.role is RowRole.METHOD else "reference")]
-    for score in row.scores:
-        cells += [score_cell(score), _gain(score)]
+    for block, score in zip(table.blocks, row.scores, strict=True):
+        untaught = row.role is RowRole.TEACHER and block in table.untaught
+        cells += [score_cell(score, untaught=untaught), _gain(score)]
     if len(table.blocks) > 1:
         cells += _average(row.average)
     return tuple(cells)
 
 
-def score_cell(score: Score) -> Cell:
-    """A score in percent, or what is missing."""
+def _marks(score: Score | Average, worse: bool) -> list[Mark]:
+    """What is to be said of a gain."""
+    if score.shown == -1:
+        return [Mark.SHOWN_WORSE]
+    return [Mark.WORSE] * worse + [Mark.UNSHOWN] * (score.standing is Standing.TIER and score.shown == 0 and not worse)
+
+
+def score_cell(score: Score, *, untaught: bool = False) -> Cell:
+    """A score in percent, or what is missing; ``untaught`` where it is of a teacher no better than student alone."""
     if score.state or score.mean is None:
         return state_cell(score.state)
-    marks = [Mark.WORSE] * score.worse_than_student + [Mark.STALE] * score.stale
+    marks = _marks(score, score.worse_than_student) + [Mark.UNTAUGHT] * untaught + [Mark.STALE] * score.stale
     spread = "" if score.std is None else _percent(score.std)
     return Cell(score.mean, _percent(score.mean), spread, standing=score.standing, marks=tuple(marks))
 
@@ -85,7 +97,11 @@ def _average(average: Average | None) -> list[Cell]:
     if average is None:
         return [Cell(None, "incomplete"), Cell(None, NOTHING)]
     gain = NOTHING if average.gain is None else points(average.gain)
-    return [Cell(average.mean, _percent(average.mean), standing=average.standing), Cell(average.gain, gain)]
+    marks = _marks(average, average.gain is not None and average.gain < 0)
+    return [
+        Cell(average.mean, _percent(average.mean), standing=average.standing, marks=tuple(marks)),
+        Cell(average.gain, gain),
+    ]
 
 
 def _percent(fraction: float) -> str:

@@ -4,13 +4,13 @@ from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.tables.model import Standing
 
 ENDINGS = (".md", ".markdown")
-HIGHLIGHTED = {Standing.BEST: "**{}**", Standing.SECOND: "<u>{}</u>", None: "{}"}
+HIGHLIGHTED = {Standing.BEST: "**{}**", Standing.SECOND: "<u>{}</u>", Standing.TIER: "**{}**", None: "{}"}
 
 
 def markdown_text(sheet: Sheet) -> str:
     """A pipe table with the caption, if there is one, below; without a newline at the end.
 
-    The best is bold, the second underlined; brackets and marks follow.
+    The best, and a tier, is bold, the second underlined; brackets and marks follow.
     """
     table = _pipe_table(sheet)
     return f"{table}\n\n{sheet.caption}" if sheet.caption else table

@@ -17,6 +17,8 @@ class Standing(StrEnum):
 
     BEST = "best"
     SECOND = "second"
+    TIER = "tier"
+    """Of those that are not shown worse than the best; where it is given, nothing is called best or second."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Score:
     """Stale where one of the runs behind the values is, else unknown where that of one is."""
     standing: Standing | None = None
     """Among the complete methods of the block; equal means share it."""
+    shown: int | None = None
+    """Over people: 1 where shown better than student alone, -1 where shown worse, 0 where neither; None where no test
+    can tell."""
 
     @property
     def stale(self) -> bool:
@@ -86,6 +91,8 @@ class Average:
     gain: float | None
     """None where student alone is incomplete, and for student alone itself."""
     standing: Standing | None = None
+    shown: int | None = None
+    """As that of `Score`."""
 
     @property
     def worse(self) -> bool:
@@ -119,6 +126,18 @@ class Table:
     """The split that its runs were measured on; None while no run has a record."""
     folds: tuple[int, ...]
     """How many folds each block has."""
+
+    @property
+    def untaught(self) -> tuple[Block, ...]:
+        """Blocks whose teacher is no better than student alone, both complete."""
+        teacher, student = next((row for row in self.rows if row.role is RowRole.TEACHER), None), self.student
+        if teacher is None or student is None:
+            return ()
+        return tuple(
+            block
+            for block, score in zip(self.blocks, teacher.scores, strict=True)
+            if score.complete and score.gain is not None and len(score.differences) == score.wanted and score.gain <= 0
+        )
 
     @property
     def student(self) -> Row | None:

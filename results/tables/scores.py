@@ -85,15 +85,21 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+TUNED = ("learning_rate", "weight_decay")
+"""What a search finds for each row, so that rows of a matrix with a preset differ in it."""
+
+
 def _side(entries: Iterable[Entry]) -> str | None:
     """The split that all records are of, which also have one protocol and recipe; None where there is no record."""
     first: tuple[Record, Mapping[str, Any]] | None = None
-    for record in filter(None, (entry.record for entry in entries)):
+    listed = list(entries)
+    unlike = ("name", "note", *(TUNED if any(entry.place.tuned for entry in listed) else ()))
+    for record in filter(None, (entry.record for entry in listed)):
         recipe = record.cell.get("recipe")
         if not isinstance(recipe, dict) or "protocol" not in record.cell:
             raise ValueError(f"record {record.digest}: its cell lacks a recipe or a protocol")
         # Its name and note say nothing about the numbers, and not every record has them.
-        settings = {key: value for key, value in recipe.items() if key not in ("name", "note")}
+        settings = {key: value for key, value in recipe.items() if key not in unlike}
         if first is None:
             first = record, settings
             continue
@@ -236,4 +242,4 @@ def _competes(score: Score) -> bool:
 def _standings(means: Iterable[float | None], metric: str) -> dict[float | None, Standing]:
     """The two best distinct means and how they stand."""
     distinct = sorted({mean for mean in means if mean is not None}, reverse=metric not in LOWER_IS_BETTER)
-    return dict(zip(distinct, Standing, strict=False))
+    return dict(zip(distinct, (Standing.BEST, Standing.SECOND), strict=False))

@@ -1,92 +1,183 @@
 """What a table answers, in one honest line."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from kdbench.results.entry import Asked
 from kdbench.results.metrics import LOWER_IS_BETTER, title
-from kdbench.results.statistics import EXACT_UP_TO, mean, sign_flip, smallest_p
-from kdbench.results.tables.model import ROUNDING, Row, Table
-from kdbench.results.words.numbers import certainty, points, upwards
+from kdbench.results.statistics import mean
+from kdbench.results.statistics.tests import sign_flip, smallest_p
+from kdbench.results.statistics.variance import ENOUGH
+from kdbench.results.tables.family import Difference, Family, Judged
+from kdbench.results.tables.model import Row, Table
+from kdbench.results.words.numbers import counted, interval, listed, p_value, points
 
-SHOWN = 0.05
-"""The p-value from which on one row is said to be better than another."""
+ROUNDING = 1e-12
+"""Metrics are fractions: margins within this of zero are rounding."""
+EQUIVALENT = 0.005
+"""Differences inside this are practically none."""
 
 
-def answer(table: Table, asked: Asked) -> str:
-    """One line: the method in front, its margins over student alone and the runner-up, and how sure that is.
+def answer(judged: Judged, asked: Asked, *, equivalent: float = EQUIVALENT) -> str:
+    """One line: the methods that are not shown worse than the best, what they gain, and how sure that is.
 
-    It is called best only where it is shown to be better than both; else it is not told apart from the runner-up, and
-    with one seed no winner is named. Margins are seed-matched, averaged over blocks, in points (hundredths); certainty
-    is an exact sign-flip test over seeds. Only methods that are complete in every block compete; says so where others
-    are left out, where no method beats student alone, and where there is no answer.
+    Nothing is called better unless tests over people and seeds, adjusted over all pairs of complete methods and student
+    alone, show it. Where there is no such test the line says why, calls no method best, and tells what was seen over
+    seeds. Says so where methods are left out and where there is no answer. ``equivalent`` is what is practically none.
     """
-    student = table.student
+    table, student = judged.table, judged.table.student
     if student is None:
         return "No answer: the table has no row of student alone to compare with."
     if student.average is None:
         gaps = _gaps(table, student)
         return f"No answer: student alone is incomplete ({gaps}), so no method can be compared with it."
-    complete = [(row, row.average.mean) for row in table.methods if row.average]
+    complete = [row for row in table.methods if row.average]
     if not complete:
         gaps = "; ".join(f"{row.label}: {_gaps(table, row)}" for row in table.methods) or "the table has none"
         return f"No answer: no method is complete ({gaps})."
-    complete.sort(key=lambda pair: pair[1], reverse=table.metric not in LOWER_IS_BETTER)  # stable: ties in table order
-    front, top = complete[0]
-    others = [row for row, _ in complete[1:]]
-    tied = [row.label for row, score in complete[1:] if score == top]
-    parts = [_comparison(table, student, front, others, tied), *_caveats(table, len(complete))]
-    if any(score.stale for row in [student, front, *others[:1]] for score in row.scores):
+    if judged.overall is None or judged.reason:
+        parts, rests_on = _unjudged(table, complete, student, judged.reason or "")
+    else:
+        parts, rests_on = _judged(judged, judged.overall, equivalent), [student, *complete]
+    parts += _teacher(table)
+    left_out = len(table.methods) - len(complete)
+    if left_out:
+        parts.append(f"{counted(left_out, 'incomplete method')} left out")
+    if any(score.stale for row in rests_on for score in row.scores):
         parts.append("some of these results are stale")
     return f"Answer ({_scope(table, asked)}): {'; '.join(parts)}."
 
 
-def _comparison(table: Table, student: Row, front: Row, others: Sequence[Row], tied: Sequence[str]) -> str:
-    """The row in front against student alone and against the runner-up."""
-    margins = _margins(table, front, student)
-    ahead = _margins(table, front, others[0]) if others else []
-    gain, here = mean(margins), " here" * (len(margins) == 1)
-    place = "lowest" if table.metric in LOWER_IS_BETTER else "highest"
-    over = f"{_points(gain)} over student alone{_sureness(margins)}"
-    second = _second(others[0], ahead, tied) if others else ""
-    if gain <= ROUNDING:
-        by = f"{_points(gain)} against it" if gain < -ROUNDING else "level with it"
-        who = f"the {place}, {front.label}," if others else f"{front.label}, the only complete method,"
-        return f"no method beats student alone{here}; {who} is {by}{_sureness(margins)}{second}"
-    if not others:
-        return f"{front.label}, the only complete method, is {over}"
-    best = not tied and _shown(margins) and _shown(ahead)
-    return f"{front.label} is {'best' if best else place + here}, {over}{second}"
+def _judged(judged: Judged, found: Family, equivalent: float) -> list[str]:
+    """Where people allow a tier."""
+    student = found.student
+    assert student is not None  # it is complete, so it is in the family
+    tier = judged.tier
+    gain = found.pooled(tier, student.label)
+    who = tier[0] if len(tier) == 1 else "it" if len(tier) == len(found.rows) - 1 else "the tier"
+    who = "their mean" if who == "it" else who
+    people = counted(len(found.panel.people), "person", "people")
+    over = f"95 % interval {interval(gain.interval)} over {people} and {counted(len(gain.seeds), 'seed')}"
+    said = f"{who} {_moves(gain.mean)} ({over})"
+    if gain.interval.within(equivalent):
+        said += f", practically nothing (within ±{100 * equivalent:g})"
+    return [
+        _standing(found, tier, equivalent),
+        f"{said}, {_shown_gains(found, tier, student.label)}",
+        _rerun(gain, who),
+        *_sight(gain, people, len(found.panel.seeds)),
+    ]
 
 
-def _second(runner_up: Row, ahead: Sequence[float], tied: Sequence[str]) -> str:
-    """What the margins over the runner-up allow to say."""
-    if tied:
-        return f", tied with {', '.join(tied)}"
-    by = _points(mean(ahead))
-    if len(ahead) == 1 or _shown(ahead):
-        return f" and {by} over the runner-up {runner_up.label}{_sureness(ahead)}"
-    return f", not told apart from the runner-up {runner_up.label}: {by}{_sureness(ahead)}"
+def _moves(gain: float) -> str:
+    size = points(gain).lstrip("+-")
+    return (
+        f"loses {size} points against student alone" if gain < -ROUNDING else f"gains {size} points over student alone"
+    )
 
 
-def _shown(margins: Sequence[float]) -> bool:
-    """Whether differences that are above 0 on average are so beyond doubt."""
-    return mean(margins) > ROUNDING and sign_flip(margins) <= SHOWN
+def _standing(found: Family, tier: Sequence[str], equivalent: float) -> str:
+    """Which methods are in the tier, and how the others are known to be worse."""
+    methods = [row.label for row in found.rows if row is not found.student]
+    rest = [label for label in methods if label not in tier]
+    if len(methods) == 1:
+        return f"{tier[0]} is the only complete method"
+    if len(tier) == 1:
+        surest = max(found.p(tier[0], label) for label in rest)
+        others = f"each of the other {len(rest)} methods" if len(rest) > 1 else rest[0]
+        most = " at most" if len(rest) > 1 else ""
+        return f"{tier[0]} is best, shown better than {others} (adjusted p {p_value(surest)}{most})"
+    pairs = [found.difference(a, b).interval for a, b in combinations(tier, 2)]
+    alike = all(each.within(equivalent) for each in pairs)
+    what = f"practically equal (within ±{100 * equivalent:g} points)" if alike else "not told apart"
+    if not rest:
+        return f"no method is shown better than another: {listed(tier)} are {what}"
+    top = f"{len(tier)} of {len(methods)} methods are in the top tier, {what}: {listed(tier)}"
+    return f"{top}; shown worse: {listed(rest)}"
 
 
-def _caveats(table: Table, competing: int) -> list[str]:
-    n = len(table.seeds)
-    caveats = []
-    if n == 1:
-        caveats.append("one seed supports no statement")
+def _shown_gains(found: Family, tier: Sequence[str], student: str) -> str:
+    """Whose gain is shown, by p-values adjusted over all pairs."""
+    above = [label for label in tier if found.shown(label, student) > 0]
+    below = [label for label in tier if found.shown(label, student) < 0]
+    parts = []
+    if len(tier) == 1:
+        words = {1: "shown to be a gain", 0: "not shown to be a gain", -1: "shown to be a loss"}
+        return f"{words[found.shown(tier[0], student)]} (adjusted p {p_value(found.p(tier[0], student))})"
+    if above:
+        who = "each of them" if len(above) == len(tier) else listed(above)
+        surest = max(found.p(label, student) for label in above)
+        parts.append(f"shown for {who} (adjusted p {p_value(surest)}{' at most' * (len(above) > 1)})")
     else:
-        test = "an exact two-sided" if n <= EXACT_UP_TO else "a two-sided, sampled"
-        caveats.append(f"with {n} seeds {test} sign-flip test cannot go below p = {upwards(smallest_p(n))}")
-        if competing > 1:
-            caveats.append(f"p is not corrected for picking the best of {competing} methods on the same seeds")
-    left_out = len(table.methods) - competing
-    if left_out:
-        caveats.append(f"{left_out} incomplete method{'s' if left_out > 1 else ''} left out")
-    return caveats
+        parts.append("shown for none of them")
+    if below:
+        parts.append(f"{listed(below)} shown worse than student alone")
+    return ", ".join(parts)
+
+
+def _rerun(gain: Difference, who: str) -> str:
+    won = sum(value > ROUNDING for value in gain.seeds)
+    n = len(gain.seeds)
+    return f"at single seeds {who} is above student alone in {won} of {n}"
+
+
+def _sight(gain: Difference, people: str, seeds: int) -> list[str]:
+    """What could have been seen, and what would show more."""
+    parts = []
+    if gain.detectable is not None:
+        parts.append(f"with these {people} a true gain below {100 * gain.detectable:.1f} points is likely to be missed")
+    if gain.split is not None:
+        share, wanted = gain.split.share, gain.split.wanted(seeds)
+        if share <= ENOUGH:
+            more = "more people would make it surer, more seeds hardly"
+        elif wanted < 5 * seeds:
+            more = f"more seeds would make it surer, up to about {wanted:.0f}, then more people"
+        else:
+            more = "more seeds would make it surer"
+        parts.append(f"{more} (seeds are {100 * share:.0f} % of the variance of that gain)")
+    return parts
+
+
+def _unjudged(table: Table, complete: Sequence[Row], student: Row, reason: str) -> tuple[list[str], list[Row]]:
+    """Where people allow no tier: what was seen, with what seeds tell; and the rows that this rests on."""
+    ranked = sorted(complete, key=lambda row: _value(row), reverse=table.metric not in LOWER_IS_BETTER)  # ties: by row
+    best, others = ranked[0], ranked[1:]
+    margins = _margins(table, best, student)
+    gain = mean(margins)
+    tied = [row.label for row in others if _value(row) == _value(best)]
+    highest = "lowest" if table.metric in LOWER_IS_BETTER else "highest"
+    if gain > ROUNDING:
+        first = f"{best.label} has the {highest} value, {points(gain)} points over student alone{_sureness(margins)}"
+    else:
+        by = f"{points(gain)} points against it" if gain < -ROUNDING else "level with it"
+        first = f"no method beats student alone; {best.label}, the {highest}, is {by}{_sureness(margins)}"
+    second = ", the only complete method"
+    if tied:
+        second = f", tied with {listed(tied)}"
+    elif others:
+        ahead = _margins(table, best, others[0])
+        second = f" and {points(mean(ahead))} points over the next, {others[0].label}{_sureness(ahead)}"
+    parts = [first + second]
+    if len(table.seeds) > 1:
+        parts.append(
+            f"with {len(table.seeds)} seeds no test over seeds can go below p {p_value(smallest_p(len(table.seeds)))}"
+        )
+    parts.append(f"{reason}, so no method is called better than another")
+    return parts, [student, best, *others[:1]]
+
+
+def _teacher(table: Table) -> list[str]:
+    """The gate: whether there was anything to learn from the teacher."""
+    if not table.untaught:
+        return []
+    where = listed([f"{block.dataset} {block.pair}" for block in table.untaught])
+    everywhere = len(table.untaught) == len(table.blocks)
+    return ["the teacher is no better than student alone" + ("" if everywhere else f" on {where}")]
+
+
+def _value(row: Row) -> float:
+    assert row.average is not None  # only complete rows come here
+    return row.average.mean
 
 
 def _scope(table: Table, asked: Asked) -> str:
@@ -113,12 +204,8 @@ def _margins(table: Table, row: Row, other: Row) -> list[float]:
     return [sign * mean([a.values[seed] - b.values[seed] for a, b in pairs]) for seed in table.seeds]
 
 
-def _points(margin: float) -> str:
-    return f"{points(margin)} points"
-
-
 def _sureness(margins: Sequence[float]) -> str:
     n = len(margins)
     if n == 1:
         return ""
-    return f" (won {sum(margin > ROUNDING for margin in margins)} of {n} seeds, {certainty(sign_flip(margins))})"
+    return f" ({sum(margin > ROUNDING for margin in margins)} of {n} seeds, p {p_value(sign_flip(margins))})"

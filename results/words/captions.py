@@ -7,15 +7,24 @@ from kdbench.results.entry import Asked, Entry, Freshness
 from kdbench.results.metrics import LOWER_IS_BETTER, title
 from kdbench.results.record import Record
 from kdbench.results.sheet import Mark
-from kdbench.results.tables.model import Block, Standing, Table
+from kdbench.results.tables.model import Average, Block, Score, Standing, Table
 
 NOT_APPLICABLE = "n/a"
 
 
-def caption(entries: Sequence[Entry], table: Table, asked: Asked, version: str, *, metrics: Sequence[str] = ()) -> str:
+def caption(
+    entries: Sequence[Entry],
+    table: Table,
+    asked: Asked,
+    version: str,
+    *,
+    metrics: Sequence[str] = (),
+    reason: str | None = None,
+) -> str:
     """One paragraph on what the table of these entries shows, and under which conditions.
 
-    ``version`` is that of kdbench, ``metrics`` what is shown where it is more than the table's own.
+    ``version`` is that of kdbench, ``metrics`` what is shown where it is more than the table's own, ``reason`` why
+    nothing is shown to be better.
     """
     records = {entry.record.digest: entry.record for entry in entries if entry.record}
     parts = [
@@ -23,12 +32,14 @@ def caption(entries: Sequence[Entry], table: Table, asked: Asked, version: str, 
         *_conditions(table, asked),
         *_folds(table),
         _seeds(table),
-        "hyper-parameters: defaults where a row does not say otherwise, no search",
+        f"hyper-parameters: {asked.preset or 'defaults where a row does not say otherwise, no search'}",
         _cells(records.values(), asked),
         f"kdbench {version}",
     ]
-    sentences = ["; ".join(parts), *_legend(table), *_unknown(entries, table)]
-    sentences += [*reasons(entries), *_notes(entries), *_mixtures(records.values())]
+    cautions = [f"Warning: {each}" for each in asked.cautions]
+    sentences = ["; ".join(parts), *cautions, *_legend(table, reason), *_same_people(entries)]
+    sentences += [*_unknown(entries, table), *reasons(entries), *_notes(entries), *_tuned(entries)]
+    sentences += _mixtures(records.values())
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
@@ -79,27 +90,66 @@ def _counted(runs: int) -> str:
     return f"{runs} run{'' if runs == 1 else 's'}"
 
 
-def _legend(table: Table) -> list[str]:
-    scores = [score for row in table.rows for score in row.scores]
-    shown = [score for score in scores if score.complete]
-    place = "lowest" if table.metric in LOWER_IS_BETTER else "highest"
-    in_front = ", which one seed does not show to be better" if len(table.seeds) == 1 else " on average"
+def _legend(table: Table, reason: str | None) -> list[str]:
+    scores = [score for row in table.rows for score in row.scores if score.complete]
+    gains: list[Score | Average] = [*scores, *(row.average for row in table.rows if row.average)]
+    below = any(score.worse_than_student and score.shown != -1 for score in scores)
     marks = [
         (
-            any(score.gain is not None for score in shown),
+            any(score.gain is not None for score in scores),
             "Gain: mean seed-matched difference to student alone in points, above 0 is better",
         ),
-        (_stands(table, Standing.BEST), f"bold: the {place} method{in_front}"),
-        (_stands(table, Standing.SECOND), f"underlined: the second {place}"),
-        (any(score.worse_than_student for score in shown), f"{Mark.WORSE} worse than student alone"),
-        (any(score.stale for score in shown), f"{Mark.STALE} stale: the source changed since the run"),
+        (_stands(table, Standing.TIER), f"bold: not shown worse than the {_extreme(table)} value{TESTED}"),
+        (_stands(table, Standing.BEST), f"bold: {_extreme(table)} value{_unshown(reason)}"),
+        (_stands(table, Standing.SECOND), f"underlined: the next{_unshown(reason)}"),
+        (any(score.shown == -1 for score in gains), f"{Mark.SHOWN_WORSE} shown worse than student alone"),
+        (below, f"{Mark.WORSE} below student alone{', not shown' * _stands(table, Standing.TIER)}"),
+        (_unproven(gains), f"{Mark.UNSHOWN} gain over student alone not shown"),
+        (bool(table.untaught), f"{Mark.UNTAUGHT} teacher no better than student alone"),
+        (any(score.stale for score in scores), f"{Mark.STALE} stale: the source changed since the run"),
     ]
     used = [text for holds, text in marks if holds]
     return ["; ".join(used)] if used else []
 
 
+TESTED = (
+    " at p = 0.05, over people (sign-flip test) and over people and seeds (quasi-t test), Holm's correction over all "
+    "pairs of complete methods and student alone"
+)
+
+
+def _extreme(table: Table) -> str:
+    return "lowest" if table.metric in LOWER_IS_BETTER else "highest"
+
+
+def _unshown(reason: str | None) -> str:
+    return f", not shown to be better ({reason})" if reason else ""
+
+
+def _unproven(gains: Iterable[Score | Average]) -> bool:
+    return any(gain.standing is Standing.TIER and gain.shown == 0 and not _below(gain) for gain in gains)
+
+
+def _below(gain: Score | Average) -> bool:
+    return gain.gain is not None and gain.gain < 0
+
+
+def _same_people(entries: Iterable[Entry]) -> list[str]:
+    """Which datasets are of the same people, who count once in every test."""
+    groups: dict[str, dict[str, None]] = {}
+    for place in (entry.place for entry in entries):
+        groups.setdefault(place.group, {})[place.dataset] = None
+    return [
+        f"{' and '.join(datasets)} are of the same people, who count once in every test"
+        for datasets in groups.values()
+        if len(datasets) > 1
+    ]
+
+
 def _stands(table: Table, standing: Standing) -> bool:
-    return any(score.standing is standing for row in table.rows for score in row.scores)
+    """Whether anything stands so in a block or in the average."""
+    scores: list[Score | Average] = [score for row in table.rows for score in row.scores]
+    return any(score.standing is standing for score in [*scores, *(row.average for row in table.rows if row.average)])
 
 
 def _unknown(entries: Iterable[Entry], table: Table) -> list[str]:
@@ -141,11 +191,21 @@ def reasons(entries: Sequence[Entry]) -> list[str]:
 
 
 def _notes(entries: Iterable[Entry]) -> list[str]:
+    return _by_row((entry.place.note, entry.place.row) for entry in entries)
+
+
+def _tuned(entries: Iterable[Entry]) -> list[str]:
+    """Which rows have settings that a search found, and on what; nothing where no preset was asked for."""
+    return _by_row((entry.place.tuned, entry.place.row) for entry in entries)
+
+
+def _by_row(said: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of rows, each thing once with all of whom it is said."""
     rows: dict[str, dict[str, None]] = {}
-    for place in (entry.place for entry in entries):
-        if place.note:
-            rows.setdefault(place.note, {})[place.row] = None
-    return [f"{', '.join(named)}: {note}" for note, named in rows.items()]
+    for text, row in said:
+        if text:
+            rows.setdefault(text, {})[row] = None
+    return [f"{', '.join(named)}: {text}" for text, named in rows.items()]
 
 
 def _mixtures(records: Iterable[Record]) -> list[str]:

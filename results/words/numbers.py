@@ -1,20 +1,41 @@
-"""Differences and certainties as people read them."""
+"""Differences, intervals and p-values as people read them."""
 
 import math
+from collections.abc import Sequence
+
+from kdbench.results.statistics.intervals import Interval
+
+MANY = 6
+"""Longer lists of names are cut."""
 
 
 def points(difference: float) -> str:
-    """A difference of fractions in hundredths, with its sign: ``+1.3``, ``-0.4``; ``0.0`` where it rounds to that."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
+    """A difference of fractions in points: ``+1.2``, ``-0.3``, and ``0.0`` whatever its sign."""
+    return signed(f"{100 * difference:+.1f}")
 
 
-def certainty(p: float) -> str:
-    """A p-value, never rounded down: ``p = 0.032`` for 1/32, ``p < 0.001`` below that."""
-    return "p < 0.001" if p < 0.001 else f"p = {upwards(p)}"
+def signed(text: str) -> str:
+    """A number as written, its sign dropped where it is zero."""
+    return text.lstrip("+-") if not text.strip("+-0.") else text
 
 
-def upwards(value: float) -> str:
-    """A number above 0 with two digits, rounded up."""
-    scale = 10.0 ** (1 - math.floor(math.log10(value)))
-    return f"{math.ceil(value * scale - 1e-9) / scale:.2g}"
+def p_value(p: float) -> str:
+    """A p-value after its sign, rounded up: ``= 0.032``, ``< 0.001``."""
+    thousandths = math.ceil(1000 * p - 1e-6)
+    return "< 0.001" if thousandths < 1 or p < 0.001 else f"= {thousandths / 1000:.3g}"
+
+
+def interval(found: Interval) -> str:
+    """An interval in points: ``+0.2 to +2.4``; a word where it bounds nothing."""
+    return f"{points(found.low)} to {points(found.high)}" if found.bounded else "unbounded"
+
+
+def listed(names: Sequence[str], *, last: str = "and") -> str:
+    """Names in a sentence: ``a, b and c``; of many the first few and how many more."""
+    shown = list(names) if len(names) <= MANY + 1 else [*names[:MANY], f"{len(names) - MANY} more"]
+    return f" {last} ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else ""
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 seed``, ``6 seeds``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

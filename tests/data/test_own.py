@@ -147,12 +147,17 @@ def test_recordings_are_cut_inside_runs_of_one_person_and_label(load: Callable[.
     assert windows.person.tolist() == [1, 1, 1, 1, 2, 3, 3]
     assert windows.recording.tolist() == [0, 0, 0, 1, 2, 4, 4]
     assert windows.start.tolist() == [0, 2, 4, 0, 0, 0, 2]
-    assert prepared.report == {
+    report = prepared.report
+    assert {key: report[key] for key in ("files", "rows", "rows without a label", "runs")} == {
         "files": 1,
         "rows": 27,
         "rows without a label": 0,
         "runs": 5,
-        "runs too short for a window": 1,
+    }
+    assert report["runs too short for a window"] == 1
+    assert report["account"]["class"] == {
+        "walking": {"in windows": 14, "change of label": 3, "rest of a run": 1},
+        "sitting": {"in windows": 8, "rest of a run": 1},
     }
 
 
@@ -323,7 +328,7 @@ def changed(old: str, new: str) -> str:
         (changed('"subject"', '"activity"'), "recordings: person and label name one column, 'activity'; wanted two"),
         (
             changed("length = 4", "length = 6").replace("[3]", "[2]"),
-            "test person 2 has no run as long as a window",
+            "test person 2 has no window; its longest run has 5 samples, wanted 6; 8 rows lost by changes of label",
         ),
         (changed("test = [3]", "test = [4]"), "dataset.toml: split: no '4' in the people; known: 1, 2, 3"),
         (changed("test = [3]", "test = []"), "test names 0 of 3 people"),
@@ -441,7 +446,7 @@ def test_classes_of_test_people_alone_are_reported(load: Callable[..., Prepared]
 def test_a_window_of_two_people_is_refused_with_both_names_and_files(load: Callable[..., Prepared]) -> None:
     toml = ABOUT + '[split]\ntest = ["eve"]\n' + RECORDINGS.replace("length = 4", "length = 16")
     one, text = rows(("ann", "walking", 20), ("bob", "sitting", 20)), rows(("eve", "walking", 20))
-    words = "the run from a.csv line 2 of 'ann' and the run from b.csv line 2 of 'eve' hold one window; wanted it"
+    words = "a.csv of 'ann' and b.csv of 'eve' hold 20 rows that are the same; wanted them under one person"
     with pytest.raises(KdbenchError, match=re.escape(words)):
         load(toml, a_csv=one, b_csv=text)
     assert len(load(toml, a_csv=one, b_csv=text.replace(",1", ",1.5")).windows.y) == 9

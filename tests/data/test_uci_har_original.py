@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import decimate
 
 from kdbench.data import Prepared, Source, prepare, split
+from kdbench.data._resample import resampled
 from kdbench.data.uci_har import UciHar
 
 FOLDER = Path(os.environ.get("KDBENCH_DATA") or "unset")
@@ -60,3 +62,15 @@ def test_gravity_is_one_and_the_body_without_it_is_still(prepared: Prepared) -> 
 def test_validation_holds_out_a_quarter_of_the_training_people(prepared: Prepared) -> None:
     rows = split("subject-val-v1", prepared.windows, dataset="uci_har", seed=0)
     assert np.unique(prepared.windows.person[rows.evaluation]).tolist() == [5, 6, 11, 17, 21, 23]
+
+
+def test_windows_of_uci_har_at_half_their_rate_are_scipy_s(prepared: Prepared) -> None:
+    windows = prepared.windows.x[::300]
+    t = np.arange(128) / 50
+    for x in windows.astype(np.float64):
+        found = resampled(t, x.T, 25)
+        other = decimate(x.T, 2, ftype="fir", axis=0)
+        assert found.shape == other.shape == (64, 9)
+        assert np.abs(found - other)[10:-10].max() < 0.1 * np.ptp(x)
+        slow = np.abs(np.fft.rfft(x, axis=1))[:, :10].T / 2
+        np.testing.assert_allclose(np.abs(np.fft.rfft(found, axis=0))[:10], slow, atol=0.03 * slow.max())

@@ -1,6 +1,7 @@
 """Made-up records and entries."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,5 +77,20 @@ def make_entry(make_record: MakeRecord) -> MakeEntry:
         }
         status = status or ("missing" if value is None else "done")
         return Entry(Place(**where | block), status, reason, freshness, done)
+
+    return make
+
+
+@pytest.fixture
+def make_run(make_entry: MakeEntry) -> MakeEntry:
+    """``make("kd", seed, [0.5, 0.7])``: a done entry with accuracy and F1 of each person, and their mean for all."""
+
+    def make(row: str, seed: int, scores: Sequence[float], *, names: Sequence[str] = (), **changes: Any) -> Entry:
+        overall = math.fsum(scores) / len(scores)
+        known = names or [str(number + 1) for number in range(len(scores))]
+        by_person = {name: {"accuracy": v, "f1": v, "windows": 10} for name, v in zip(known, scores, strict=True)}
+        student = dict.fromkeys(("accuracy", "macro_f1", "person_accuracy", "person_f1"), overall)
+        metrics = {"student": student | {"by_person": by_person}}
+        return make_entry(row, seed, overall, **{"record": {"metrics": metrics}} | changes)
 
     return make

@@ -191,7 +191,7 @@ def test_a_caption_states_the_conditions(make_entry: Any) -> None:
         "mean ± standard deviation over seeds (n - 1); hyper-parameters: defaults where a row does not say "
         "otherwise, no search; 4 cells trained; "
         "kdbench 1.2.3. Gain: mean seed-matched difference to student alone in points, above 0 is better; "
-        "bold: the highest method on average."
+        "bold: highest value."
     )
 
 
@@ -215,7 +215,7 @@ def test_what_is_said_against_the_protocol_stands_in_every_caption_and_the_answe
     assert "LEAKS" not in report(entries, version="1")
     text = report(entries, version="1", warning="LEAKS: by the window")
     assert text.count("; protocol subject-v1 (LEAKS: by the window); recipe har;") == 2
-    assert "Answer (macro-F1, LEAKS: by the window): kd, the only complete method, is +" in text
+    assert "Answer (macro-F1, LEAKS: by the window): kd has the highest value" in text
 
 
 def test_a_caption_counts_a_shared_run_once_and_failed_ones_apart(make_entry: Any, make_record: Any) -> None:
@@ -254,9 +254,9 @@ def test_the_legend_explains_the_marks_that_are_used(
 @pytest.mark.parametrize(
     ("metric", "seeds", "said"),
     [
-        ("accuracy", 2, "bold: the highest method on average; underlined: the second highest"),
-        ("accuracy", 1, "bold: the highest method, which one seed does not show to be better; underlined: the second"),
-        ("calibration_error", 2, "bold: the lowest method on average; underlined: the second lowest"),
+        ("accuracy", 2, "bold: highest value; underlined: the next"),
+        ("accuracy", 1, "bold: highest value; underlined: the next"),
+        ("calibration_error", 2, "bold: lowest value; underlined: the next"),
     ],
 )
 def test_the_legend_names_no_best_method(make_entry: Any, metric: str, seeds: int, said: str) -> None:
@@ -322,7 +322,7 @@ def test_a_report_has_a_table_per_metric_and_ends_with_the_answer(make_entry: An
         "## Accuracy",
     ]
     assert text.count("kdbench 1.2.3") == 2
-    assert text.splitlines()[-1].startswith("Answer (macro-F1): kd, the only complete method, is +10.0 points")
+    assert text.splitlines()[-1].startswith("Answer (macro-F1): kd has the highest value, +10.0 points")
     assert text.endswith(".\n")
 
 

@@ -1,170 +1,259 @@
-"""A user's own recordings: CSV files, cut into windows."""
+"""CSV files of a user's own recordings: from text to arrays of one length."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from array import array
+import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from kdbench.data._archive import Source
-from kdbench.data._base import cut
 from kdbench.data._own.people import People
-from kdbench.data._own.toml import TOML, UNITS, About, Parts
+from kdbench.data._own.settings import ISO, UNITS, Told
+from kdbench.data._own.table import TOML
+from kdbench.data._own.times import dates, is_date
+from kdbench.data._own.toml import About, Integers
 from kdbench.data._text import refuse, shown
 from kdbench.errors import KdbenchError, nearest
 
-RATE_TOLERANCE = 0.1
-"""Share by which the median step between two times may differ from what the rate says."""
+Floats = npt.NDArray[np.float64]
+
+NARROW = f"; if it is none of the recordings, narrow files in {TOML}"
+ABSENT = frozenset({"", "nan", "na", "n/a", "null", "none"})
+"""What stands where a value is missing, in small letters."""
+
+LOOKED_AT = 2000
+"""Rows by which it is judged whether devices stand in turn."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
-    """Rows that follow each other, of one person and label; ``signals`` (rows, C)."""
+class Rows:
+    """N rows of a file, in its order.
 
-    where: str
-    person: int
-    label: int
-    signals: npt.NDArray[np.float64]
+    ``person`` is an index into the names of all people, ``label`` of a class, ``recording`` of what the file's column
+    for it says; -1 where nothing is said. ``time`` is in seconds, ``values`` (N, C) NaN where one is missing or the
+    row has no label. ``turns`` is a column that nobody named and that goes to and fro row by row.
+    """
+
+    member: str
+    line: Integers
+    person: Integers
+    label: Integers
+    recording: Integers
+    time: Floats | None
+    unit: str
+    values: Floats
+    turns: str = ""
 
 
-NARROW = f"; if it is none of the recordings, narrow files in {TOML}"
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """A file's columns as they are written, by name; ``first`` are the first rows, with every column."""
+
+    member: str
+    header: list[str]
+    line: Integers
+    columns: dict[str, list[str]]
+    first: list[list[str]]
 
 
-class _Reader:
-    """The runs of CSV files, read row by row."""
+class Reader:
+    """Reads files of one dataset; people are numbered as they are met."""
 
-    def __init__(self, source: Source, about: About) -> None:
+    def __init__(self, source: Source, about: About, people: People) -> None:
         assert about.recordings is not None
-        self.source, self.about, self.spec = source, about, about.recordings
-        self.gap = self.spec.gap or 1.5 / about.rate
+        self.source, self.about, self.spec, self.people = source, about, about.recordings, people
         names = {name: label for label, name in enumerate(about.classes)}
         self.labels = {text: names[name] for text, name in (self.spec.labels or {n: n for n in names}).items()}
-        self.people = People()
-        self.rows = self.left_out = 0
-        self.runs: list[_Run] = []
-        self.steps = array("d")
 
-    def read(self, member: str) -> None:
-        """Add the runs of a file."""
+    def rows(self, member: str, columns: Sequence[str], *, labelled: bool = True) -> Rows:
+        """The rows of a file with some columns of values; people and labels are left out where it has none.
+
+        Raises:
+            KdbenchError: a line that is malformed, or something in it that is not described.
+        """
+        told = (self.spec.person, self.spec.label, self.spec.recording) if labelled else ()
+        wanted = [*(column for each in told for column in each.columns), *columns]
+        text = self._text(member, [*wanted, *filter(None, [self.spec.time])])
+        count = len(text.line)
+        nothing = np.zeros(count, np.int64)
+        label = self._labels(text) if labelled else nothing
+        person = self._people(text, label) if labelled else nothing
+        recording = self._recordings(text) if labelled else nothing
+        time, unit = self._times(text)
+        values = np.full((count, len(columns)), np.nan)
+        rows = np.flatnonzero(label >= 0)
+        for number, column in enumerate(columns):
+            values[rows, number] = self._numbers(text, column, rows)
+        turns = self._turns(text, wanted) if labelled else ""
+        return Rows(member, text.line, person, label, recording, time, unit, values, turns)
+
+    def _text(self, member: str, wanted: Sequence[str]) -> _Text:
+        reader = csv.reader(io.StringIO(self._decoded(member), newline=""), delimiter=self.spec.delimiter, strict=True)
+        lines: list[int] = []
+        first: list[list[str]] = []
         try:
-            text = self.source.read(member).decode("utf-8-sig")
+            header = [name.strip() for name in next(reader, [])]
+            places = [self._place(member, header, name) for name in wanted]
+            cells: list[list[str]] = [[] for _ in places]
+            for row in reader:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    refuse(self.source, member, reader.line_num, f"has {len(row)} fields, wanted {len(header)}")
+                lines.append(reader.line_num)
+                if len(first) < LOOKED_AT:
+                    first.append(row)
+                for cell, place in zip(cells, places, strict=True):
+                    cell.append(row[place])
+        except csv.Error as error:
+            refuse(self.source, member, reader.line_num, f"is not valid CSV ({error}){NARROW}")
+        return _Text(member, header, np.array(lines, np.int64), dict(zip(wanted, cells, strict=True)), first)
+
+    def _decoded(self, member: str) -> str:
+        content = self.source.read(member)
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        try:
+            return content.decode("utf-16" if wide else "utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             refuse(self.source, member, line, f"is not UTF-8 text{NARROW}")
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=self.spec.delimiter, strict=True)
-        try:
-            self._runs(member, rows)
-        except csv.Error as error:
-            refuse(self.source, member, rows.line_num, f"is not valid CSV ({error}){NARROW}")
 
-    def _runs(self, member: str, rows: Any) -> None:
-        header = [name.strip() for name in next(rows, [])]
-        person, label, *channels = (
-            self._column(member, header, name) for name in (self.spec.person, self.spec.label, *self.about.columns)
+    def _place(self, member: str, header: list[str], name: str) -> int:
+        if header.count(name) == 1:
+            return header.index(name)
+        what = f"names column {name!r} twice" if name in header else nearest("its columns", name, map(_plain, header))
+        other = next((sign for sign in ";\t|, " if sign in "".join(header)), "") if len(header) == 1 else ""
+        hint = f"; with delimiter = {other!a} it has more columns" if other and name in header[0] else NARROW
+        raise KdbenchError(f"{self.source.path}: {member} line 1: {what}{hint}")
+
+    def _labels(self, text: _Text) -> Integers:
+        spec = self.spec
+        written = self._said(text, spec.label)
+        known: dict[str, int] = {}
+        label = np.empty(len(written), np.int64)
+        for row, raw in enumerate(written):
+            if raw not in known:
+                what = raw.strip()
+                if what in spec.unlabelled:
+                    known[raw] = -1
+                elif what in self.labels:
+                    known[raw] = self.labels[what]
+                else:
+                    near = nearest("classes" if spec.labels is None else "labels", what, self.labels)
+                    hint = "; unlabelled = [...] names labels whose rows are left out"
+                    self._refuse(text, row, f"has label {shown(what)}: {near}{hint}")
+            label[row] = known[raw]
+        return label
+
+    def _people(self, text: _Text, label: Integers) -> Integers:
+        """Who each row is of; of rows without a label only where someone is known by that name."""
+        written = self._said(text, self.spec.person)
+        known: dict[str, int] = {}
+        person = np.full(len(written), -1)
+        for row, (who, what) in enumerate(zip(written, label.tolist(), strict=True)):
+            if what >= 0 and who not in known:
+                known[who] = self.people.index(who, f"{self.source.path}: {text.member} line {text.line[row]}")
+            person[row] = known.get(who, -1)
+        return person
+
+    def _recordings(self, text: _Text) -> Integers:
+        if not self.spec.recording.columns:
+            return np.zeros(len(text.line), np.int64)
+        known: dict[str, int] = {}
+        said = self._said(text, self.spec.recording)
+        return np.array([known.setdefault(name.strip(), len(known)) for name in said], np.int64)
+
+    def _said(self, text: _Text, told: Told) -> list[str]:
+        """What is told of each row."""
+        if told.name:
+            try:
+                return [told.of(text.member)] * len(text.line)
+            except KdbenchError as error:
+                raise KdbenchError(f"{self.source.path}: {error}{NARROW}") from None
+        columns = [text.columns[name] for name in told.columns]
+        return (
+            columns[0] if len(columns) == 1 else [" ".join(map(str.strip, row)) for row in zip(*columns, strict=True)]
         )
-        clock = self._column(member, header, self.spec.time) if self.spec.time else None
-        run: tuple[int, str] | None = None
-        first = 0  # line of the run
-        now, values = 0.0, array("d")
-        for row in rows:
-            if not row:
-                continue
-            if len(row) != len(header):
-                refuse(self.source, member, rows.line_num, f"has {len(row)} fields, wanted {len(header)}")
-            what, line = row[label].strip(), rows.line_num
-            here = None
-            if what not in self.spec.unlabelled:
-                if what not in self.labels:
-                    refuse(self.source, member, line, f"has label {shown(what)}: {self._unknown(what)}")
-                here = (self.people.index(row[person], f"{self.source.path}: {member} line {line}"), what)
-            self.rows += 1
-            before, goes_on = now, run is not None and run == here
-            if clock is not None:
-                now = self._number(member, line, self.spec.time, row[clock]) / UNITS[self.spec.time_unit]
-                if goes_on:
-                    goes_on = 0 < now - before <= self.gap
-                    if now > before:
-                        self.steps.append(now - before)
-            if not goes_on:
-                self._end(member, first, run, values)
-                run, first, values = here, line, array("d")
-            if run is None:
-                self.left_out += 1
-                continue
-            for column, name in zip(channels, self.about.columns, strict=True):
-                values.append(self._number(member, line, name, row[column]))
-        self._end(member, first, run, values)
 
-    def _unknown(self, what: str) -> str:
-        return nearest("classes" if self.spec.labels is None else "labels", what, self.labels)
+    def _times(self, text: _Text) -> tuple[Floats | None, str]:
+        column, unit = self.spec.time, self.spec.time_unit
+        if not column:
+            return None, ""
+        written = text.columns[column]
+        if unit == ISO or (not unit and is_date(next(filter(str.strip, written), "0"))):
+            try:
+                return dates(written, self._missing), ISO
+            except ValueError as error:
+                row, what = error.args
+                self._refuse(text, row, f"holds {shown(written[row])} in column {column!r}, {what}")
+        unit = unit or "s"
+        return self._numbers(text, column, np.arange(len(written))) / UNITS[unit], unit
 
-    def _end(self, member: str, line: int, run: tuple[int, str] | None, values: array[float]) -> None:
-        if run is not None:
-            signals = np.array(values, np.float64).reshape(-1, len(self.about.columns))
-            self.runs.append(_Run(f"{member} line {line}", run[0], self.labels[run[1]], signals))
-
-    def _column(self, member: str, header: list[str], name: str) -> int:
-        if header.count(name) != 1:
-            what = nearest("its columns", name, header) if name not in header else f"names column {name!r} twice"
-            raise KdbenchError(f"{self.source.path}: {member} line 1: {what}{NARROW}")
-        return header.index(name)
-
-    def _number(self, member: str, line: int, column: str, text: str) -> float:
+    def _numbers(self, text: _Text, column: str, rows: Integers) -> Floats:
+        """A column's numbers in some rows."""
+        written = text.columns[column]
+        if len(rows) < len(written):
+            written = [written[row] for row in rows.tolist()]
+        if self.spec.decimal != ".":
+            written = [each.replace(".", "?").replace(self.spec.decimal, ".") for each in written]
         try:
-            value = float("?" if "_" in text else text)
+            values = np.array(list(map(float, written)), np.float64)
+            if bool((np.abs(values) <= _LARGEST).all()) and not any("_" in each for each in written):
+                return values
         except ValueError:
-            self._wrong(member, line, column, text, "wanted a number")
-        if not abs(value) <= _LARGEST:
-            self._wrong(member, line, column, text, "a value that is not finite")
-        return value
+            pass
+        numbers = (self._number(text, int(row), column, each) for row, each in zip(rows, written, strict=True))
+        return np.array(list(numbers), np.float64)
 
-    def _wrong(self, member: str, line: int, column: str, text: str, what: str) -> NoReturn:
-        refuse(self.source, member, line, f"holds {shown(text)} in column {column!r}, {what}")
+    def _number(self, text: _Text, row: int, column: str, written: str) -> float:
+        said = f"holds {shown(text.columns[column][row])} in column {column!r},"
+        try:
+            value = float("?" if "_" in written else written)
+        except ValueError:
+            value = None
+        if self._missing(written):
+            if self.spec.fill is not None:
+                return float("nan")
+            way = '; missing = "drop" leaves such rows out, missing = "fill N" fills up to N in a row'
+        else:
+            way = ""
+            if value is not None and abs(value) <= _LARGEST:
+                return value
+        if value is not None:
+            self._refuse(text, row, f"{said} a value that is not finite{way}")
+        if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", written):
+            way = "; decimal = ',' reads such numbers"
+        self._refuse(text, row, f"{said} wanted a number{way}")
+
+    def _missing(self, written: str) -> bool:
+        return written.strip().lower() in ABSENT
+
+    def _turns(self, text: _Text, used: Sequence[str]) -> str:
+        """A column of few texts, not used, that goes to and fro from most rows to the next."""
+        if self.spec.recording.columns or len(text.first) < 8:
+            return ""
+        for place, name in enumerate(text.header):
+            if name in used or name == self.spec.time or not name:
+                continue
+            said = [row[place] for row in text.first]
+            changes = sum(one != other for one, other in itertools.pairwise(said))
+            if 2 <= len(set(said)) <= 8 and 2 * changes > len(said) and all(each.strip() for each in said):
+                return name
+        return ""
+
+    def _refuse(self, text: _Text, row: int, what: str) -> NoReturn:
+        refuse(self.source, text.member, int(text.line[row]), what)
 
 
-def read_recordings(source: Source, about: About) -> Parts:
-    reader = _Reader(source, about)
-    files = about.files(source, reader.spec.files)
-    for member in files:
-        reader.read(member)
-    _check_rate(source, about, reader)
-    spec = reader.spec
-    x: list[npt.NDArray[np.float32]] = []
-    columns, short = [], 0
-    for number, run in enumerate(reader.runs):
-        short += len(run.signals) < spec.length
-        for start in cut(len(run.signals), spec.length, spec.step):
-            x.append(run.signals[start : start + spec.length].T.astype(np.float32))
-            columns.append((run.label, run.person, number, start))
-    if not x:
-        raise KdbenchError(f"{source.path}: no run of one person and label has {spec.length} samples")
-    label, person, recording, start = np.array(columns, np.int64).T.copy()
-    report = {
-        "files": len(files),
-        "rows": reader.rows,
-        "rows without a label": reader.left_out,
-        "runs": len(reader.runs),
-        "runs too short for a window": short,
-    }
-    recordings = [f"the run from {run.where}" for run in reader.runs]
-    people = reader.people.names
-    return Parts(np.ascontiguousarray(np.stack(x)), label, person, recording, start, people, recordings, report)
-
-
-def _check_rate(source: Source, about: About, reader: _Reader) -> None:
-    """Times that disagree with the rate are a wrong rate or a wrong unit of time."""
-    if not reader.steps:
-        return
-    median = float(np.median(np.array(reader.steps)))
-    if abs(median * about.rate - 1) > RATE_TOLERANCE:
-        raise KdbenchError(
-            f"{source.path}: {TOML}: rate is {about.rate:g} Hz, but column {reader.spec.time!r} in "
-            f"{reader.spec.time_unit} gives {1 / median:.4g} Hz; wanted equal"
-        )
+def _plain(name: str) -> str:
+    return name if name.isprintable() else ascii(name)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from kdbench.data._archive import DAMAGE, MEMBER_LIMIT, Source, reason
 from kdbench.data._own.people import Name, People
-from kdbench.data._own.toml import TOML, About, Integers, Parts
+from kdbench.data._own.table import TOML
+from kdbench.data._own.toml import About, Integers, Parts
 from kdbench.errors import KdbenchError, nearest
 
 NARROW = f"; if it is none of the windows, narrow files in {TOML}"

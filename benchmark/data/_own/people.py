@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from unicodedata import normalize
 
 from kdbench.errors import KdbenchError
@@ -20,19 +21,38 @@ def person_name(written: Name) -> Name:
     return int(number[1] + number[2]) if number else text
 
 
+def _alike(name: Name) -> Hashable:
+    """What two names have in common that differ in blanks, signs, capitals or zeros before a number alone.
+
+    >>> _alike("S_01") == _alike("s 1"), _alike("1-1") == _alike("11")
+    (True, False)
+    """
+    if isinstance(name, int):
+        return (f"#{name}",)
+    alike: list[str] = []
+    for part in re.findall(r"\d+|[^\W\d_]+", name.casefold()):
+        if part.isdigit():
+            alike.append(f"#{part.lstrip('0') or '0'}")
+        elif alike and not alike[-1].startswith("#"):
+            alike[-1] += part  # two words are one word, but two numbers are never one number
+        else:
+            alike.append(part)
+    return tuple(alike) or name
+
+
 class People:
     """Everyone met so far, in the order of meeting."""
 
     def __init__(self) -> None:
         self.names: list[Name] = []
         self._index: dict[Name, int] = {}  # of names, and of all the ways in which they were written
-        self._spelt: dict[str, tuple[Name, str]] = {}  # without regard to case, to the name and where it was met
+        self._spelt: dict[Hashable, tuple[Name, str]] = {}  # what names have in common, to one and where it was met
 
     def index(self, written: Name, where: str) -> int:
         """Place of a person in ``names``; ``where`` begins a message.
 
         Raises:
-            KdbenchError: nobody is named, or two names differ in nothing but upper and lower case.
+            KdbenchError: nobody is named, or two names are too much alike to be two people.
         """
         if written in self._index:
             return self._index[written]
@@ -40,10 +60,11 @@ class People:
         if name not in self._index:
             if name == "" or not str(name).isprintable():
                 raise KdbenchError(f"{where} has person {ascii(written)[:40]}, wanted a name or a number")
-            other, there = self._spelt.setdefault(str(name).casefold(), (name, where))
+            other, there = self._spelt.setdefault(_alike(name), (name, where))
             if other != name:
                 raise KdbenchError(
-                    f"{where} has person {name!r}, but {there} {other!r}; wanted one spelling of a person"
+                    f"{where} has person {name!r}, but {there} {other!r}; wanted one spelling of a person: blanks, "
+                    "signs, capitals and zeros before a number do not tell two people apart"
                 )
             self._index[name] = len(self.names)
             self.names.append(name)

@@ -1,0 +1,194 @@
+"""What `tune` does: a study for every row on every dataset with every pair, and the preset of what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+
+from kdbench.catalog.build import load_data
+from kdbench.commands.run import default_jobs
+from kdbench.commands.studies import found_text
+from kdbench.costs.estimate import Estimate
+from kdbench.data import protocol, sealed
+from kdbench.errors import KdbenchError, MachineError
+from kdbench.executors import executor
+from kdbench.machine import Runtime
+from kdbench.plan.expand import expand
+from kdbench.plan.model import Plan
+from kdbench.provenance.environment import versions
+from kdbench.schedule.jobs import job_of
+from kdbench.spec.matrix import Matrix, MethodRow
+from kdbench.spec.preset import Preset
+from kdbench.store.records import Store
+from kdbench.text import counted, first_line
+from kdbench.tune.claims import DatabaseClaims, FileClaims
+from kdbench.tune.found import finished, preset_of
+from kdbench.tune.ledger import is_loss, sampling
+from kdbench.tune.place import folder_of, ledger_of
+from kdbench.tune.search import Search
+from kdbench.tune.standby import Standby
+from kdbench.tune.subject import Subject, subjects
+
+SIDE = "validation"
+"""What a protocol must judge by for a search to use it."""
+
+
+@dataclass(frozen=True)
+class AskTune:
+    """How a matrix is to be tuned.
+
+    Args:
+        trials: finished ones of every row.
+        storage: URL of a PostgreSQL database; None for the store's journal.
+        jobs: how many cells at a time; None for as many as there are cores, one on a GPU.
+        executor: where cells run, by name; None for what fits ``jobs``.
+        teacher: whether the teacher is tuned first, and taught with as found.
+    """
+
+    trials: int = 20
+    storage: str | None = None
+    jobs: int | None = None
+    executor: str | None = None
+    teacher: bool = True
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of it.
+
+    Args:
+        preset: what was found.
+        text: the same as a table, with how flat the objective is around it.
+    """
+
+    preset: Preset
+    text: str
+
+
+def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None]) -> Tuned:
+    """Bring every study of a matrix to its budget.
+
+    Args:
+        matrix: what is tuned; its protocol must judge by validation people.
+        where: store, cache, data and device.
+        ask: how.
+        say: prints a line about how it goes.
+
+    Raises:
+        MachineError: if files cannot be written.
+        KdbenchError: if the matrix cannot be tuned as it stands, or every trial of every row failed.
+    """
+    matrix = _searched(matrix, ask)
+    Store(where.store).open_for_writing()
+    with _search(where, ask, say) as search:
+        plan = _plan(matrix, where)
+        say(f"{matrix.name}: {ask.trials} trials of every row; store {where.store}, {search.executor.slots} at a time")
+        studies = [search.work_off(subject) for subject in subjects(plan) if subject.is_teacher and ask.teacher]
+        preset = preset_of(matrix.name, studies, ask.trials, versions()) if studies else None
+        plan = _plan(replace(matrix, preset=preset), where)
+        studies += [search.work_off(subject) for subject in subjects(plan) if not subject.is_teacher]
+        found = preset_of(matrix.name, studies, ask.trials, versions())
+        text = found_text(studies)
+    if found is None:
+        raise KdbenchError("every trial of every row failed; see `kdbench tune status`")
+    return Tuned(found, text)
+
+
+def preview(matrix: Matrix, where: Runtime, ask: AskTune) -> str:
+    """What `tune` would run and, where the store knows how long cells take, for how long."""
+    matrix = _searched(matrix, ask)
+    plan, store = _plan(matrix, where), Store(where.store)
+    asked = [subject for subject in subjects(plan) if ask.teacher or not subject.is_teacher]
+    took = _seconds_of_trials(asked, plan, where, store)
+    done = _done(asked, where, ask)
+    lines, total = [], 0.0
+    for subject in asked:
+        left = ask.trials - done[subject.name]
+        seconds = left * took[subject.name]
+        total += seconds
+        knobs = ", ".join(knob.name for knob in subject.knobs) or "nothing"
+        lines.append(
+            f"  {subject.name}: {done[subject.name]}/{ask.trials} trials done, "
+            f"{counted(left * len(subject.cells), 'cell')} to run"
+            f"{f', about {seconds / 60:.1f} core-minutes' if seconds else ''}; searched: {knobs}"
+        )
+    whole = sum(len(subject.cells) for subject in asked) * ask.trials
+    head = [
+        f"{matrix.name}: {counted(len(asked), 'row')} to tune, {ask.trials} trials each, {counted(whole, 'cell')}",
+        f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, {matrix.recipe.epochs} epochs",
+    ]
+    tail = f"in all about {total / 60:.0f} core-minutes, from what cells of the store took"
+    if not total:
+        tail = "how long it takes is known once a few cells were run in this store (`--trials 1`)"
+    return "\n".join([*head, *lines, tail if whole else "nothing can be tuned"])
+
+
+def _done(asked: Sequence[Subject], where: Runtime, ask: AskTune) -> dict[str, int]:
+    """Finished trials that count, by subject."""
+    ledger = ledger_of(where.store, ask.storage, make=False)
+    if ledger is None:
+        return dict.fromkeys((subject.name for subject in asked), 0)
+    with closing(ledger):
+        known = ledger.names()
+        keys = {subject.name: subject.key(sampling(subject.cells[0].seed)) for subject in asked}
+        return {name: len(finished(ledger.study(key), ask.trials)) if key in known else 0 for name, key in keys.items()}
+
+
+def _searched(matrix: Matrix, ask: AskTune) -> Matrix:
+    """The matrix as a search has it: without labels, which rows are not known by, and with people to validate on."""
+    if ask.trials < 1:
+        raise KdbenchError(f"trials={ask.trials}, wanted 1 or more")
+    if protocol(matrix.protocol).side != SIDE:
+        raise KdbenchError(f"protocol {matrix.protocol} judges by test people; a search wants subject-val-v1")
+    rows = {str(row.method): MethodRow(row.method) for row in matrix.methods}
+    return replace(matrix, methods=tuple(rows.values()), fallback=None, preset=None)
+
+
+def _plan(matrix: Matrix, where: Runtime) -> Plan:
+    read = cache(lambda part: sealed(load_data(part, where, download=True)))
+    return expand(matrix, read, every_fold=True)
+
+
+@contextmanager
+def _search(where: Runtime, ask: AskTune, say: Callable[[str], None]) -> Iterator[Search]:
+    jobs = default_jobs(where) if ask.jobs is None else ask.jobs
+    if jobs < 1:
+        raise KdbenchError(f"jobs={jobs}, wanted 1 or more")
+    ledger = ledger_of(where.store, ask.storage)
+    assert ledger is not None
+    name = ask.executor or ("serial" if jobs == 1 else "processes")
+    standby = Standby(lambda: executor(name, where, jobs), jobs)
+    here = FileClaims(folder_of(where.store) / "claims")
+    claims = here if ledger.database is None else DatabaseClaims(ledger.database)
+    try:
+        yield Search(ledger, claims, here, Store(where.store), standby, ask.trials, say)
+    except Exception as error:
+        if not is_loss(error):
+            raise
+        said = f"the database was lost: {first_line(error)}; what is done is kept, run again to go on"
+        raise MachineError(said) from error
+    finally:
+        standby.stop()
+        here.close()
+        claims.close()
+        ledger.close()
+
+
+def _seconds_of_trials(asked: Sequence[Subject], plan: Plan, where: Runtime, store: Store) -> dict[str, float]:
+    """About how long one trial takes, by subject: as its defaults did, else by its work; 0 where nothing was run."""
+    estimate = Estimate(where)
+    work: dict[str, float] = {}
+    took: dict[str, float] = {}
+    seconds = worked = 0.0
+    for subject in asked:
+        cells = subject.cells
+        work[subject.name] = sum(estimate(cell, job_of(plan, cell.digest).dataset) for cell in cells)
+        known = [record.seconds for cell in cells if (record := store.record(cell.digest)) is not None]
+        seconds += sum(known)
+        worked += work[subject.name] * len(known) / len(cells)
+        if len(known) == len(cells):
+            took[subject.name] = sum(known)
+    rate = seconds / worked if worked else 0.0
+    return {name: work[name] * rate for name in work} | took

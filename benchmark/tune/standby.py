@@ -1,0 +1,45 @@
+"""An executor that outlives the plans it runs: starting workers anew for each trial would cost more than the trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kdbench.results.record import Record
+from kdbench.schedule.executor import Executor
+from kdbench.schedule.jobs import Job
+
+
+class Standby:
+    """Hands jobs to an executor that is made when there is a job, and stopped only if a plan is left in the middle.
+
+    Args:
+        make: makes the executor.
+        slots: how many jobs it runs at a time.
+    """
+
+    def __init__(self, make: Callable[[], Executor], slots: int) -> None:
+        self.slots = slots
+        self._make = make
+        self._inner: Executor | None = None
+        self._running = 0
+
+    def submit(self, job: Job) -> None:
+        self._inner = self._inner or self._make()
+        self._inner.submit(job)
+        self._running += 1
+
+    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
+        assert self._inner is not None
+        result = self._inner.next(tick)
+        self._running -= 1
+        return result
+
+    def close(self) -> None:
+        if self._running:
+            self.stop()
+
+    def stop(self) -> None:
+        """Stop for good; another job makes another executor."""
+        inner, self._inner, self._running = self._inner, None, 0
+        if inner is not None:
+            inner.close()

@@ -1,0 +1,186 @@
+"""What is behind a tier: every pair, what each method gains, on whom, and how sure that is."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from kdbench.results.entry import Asked, Entry
+from kdbench.results.metrics import title
+from kdbench.results.sheet import Cell, Column, Page, Sheet
+from kdbench.results.statistics.intervals import Interval, score_interval
+from kdbench.results.statistics.ranks import WITNESSES, friedman, rank_intervals, ranks, tally
+from kdbench.results.tables.family import Difference, Family, judge
+from kdbench.results.tables.scores import tabulate
+from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
+from kdbench.results.words.captions import capital
+from kdbench.results.words.costs import NOTHING
+from kdbench.results.words.numbers import counted, interval, p_value, points
+
+FEW = 15
+"""Below so many people the interval of a score is too narrow."""
+
+
+def statistics_page(
+    entries: Sequence[Entry], metric: str, *, asked: Asked, version: str, equivalent: float = EQUIVALENT
+) -> Page:
+    """All that the answer rests on, for one metric.
+
+    ``version`` is that of kdbench, ``equivalent`` the difference that is practically none.
+
+    Raises:
+        ValueError: as `tabulate` does.
+    """
+    judged = judge(entries, tabulate(entries, metric))
+    parts: list[Sheet | str] = [answer(judged, asked, equivalent=equivalent)]
+    if judged.overall is None:
+        parts.append(f"No statistics over people: {judged.reason}.")
+    else:
+        found = judged.overall
+        parts += [
+            _methods(found, equivalent),
+            _pairs(found, equivalent),
+            _ranks_said(found),
+            _legend(found, equivalent),
+        ]
+    return Page(f"kdbench: statistics of {title(metric)}", (*parts, f"kdbench {version}."))
+
+
+def _methods(found: Family, equivalent: float) -> Sheet:
+    """A line for each complete row: its score on people, and its gain."""
+    columns = [
+        Column("method", numeric=False),
+        Column("people's mean", "mean"),
+        Column("95 %", "mean_interval"),
+        *(Column("gain"), Column("95 %", "gain_interval"), Column("adjusted p", "p_adjusted")),
+        *(Column("p, seeds", "p_seeds"), Column("seen from", "detectable"), Column("seeds' share", "seeds_share")),
+        *(Column("average rank", "rank"), Column("95 %", "rank_interval")),
+        *(Column("harm, seeds", "harm_seeds"), Column("harm, people", "harm_people")),
+    ]
+    places = ranks(found.panel.block_means.round(12)).mean(axis=1)
+    spans = rank_intervals(found.panel.by_person, found.panel.groups)
+    lines = []
+    for number, row in enumerate(found.rows):
+        scores = found.panel.parts[number] * len(found.panel.people)
+        line = [Cell(row.label), _percent(float(scores.mean())), _span(score_interval(scores), percent=True)]
+        line += _gains(found, row.label, equivalent)
+        rank = Cell(float(places[number]), f"{places[number]:.1f}")
+        span = Cell(None, f"{spans[number].low:.1f} to {spans[number].high:.1f}")
+        lines.append((*line[:-2], rank, span, *line[-2:]))
+    return Sheet(tuple(columns), tuple(lines), "Methods")
+
+
+def _gains(found: Family, label: str, equivalent: float) -> list[Cell]:
+    """Eight cells: what a row gains over student alone, and how often it harms."""
+    student = found.student
+    if student is None or label == student.label:
+        return [Cell(None, NOTHING)] * 8
+    gain, split = found.difference(label, student.label), found.difference(label, student.label).split
+    seen = gain.detectable
+    return [
+        _points(gain.mean),
+        _span(gain.interval),
+        _p(found.p(label, student.label)),
+        _p(gain.p_seeds),
+        Cell(seen, NOTHING if seen is None else f"{100 * seen:.1f}"),
+        Cell(None, NOTHING) if split is None else Cell(split.share, f"{100 * split.share:.0f} %"),
+        *map(_share, _harm(found, label, student.label, equivalent)),
+    ]
+
+
+def _harm(found: Family, label: str, student: str, equivalent: float) -> tuple[float, float]:
+    """Shares of (block, seed) and of (block, person) that are worse than student alone by more than ``equivalent``."""
+    values = found.panel.values
+    difference = values[found.panel.number(label)] - values[found.panel.number(student)]  # (B, S, n)
+    by_seed, by_person = np.nanmean(difference, axis=2), difference.mean(axis=1)
+    by_person = by_person[~np.isnan(by_person)]
+    return float((by_seed < -equivalent - ROUNDING).mean()), float((by_person < -equivalent - ROUNDING).mean())
+
+
+def _pairs(found: Family, equivalent: float) -> Sheet:
+    """A line for each pair of complete rows."""
+    columns = [
+        *(Column("first", numeric=False), Column("second", numeric=False), Column("difference")),
+        *(Column("95 %", "interval"), Column("p"), Column("adjusted p", "p_adjusted")),
+        *(Column("p, people", "p_people"), Column("max-T", "p_max_t"), Column("p, seeds", "p_seeds")),
+        Column("win/tie/lose", "blocks"),
+        Column("so", "verdict", numeric=False),
+    ]
+    joint, means = found.joint, found.panel.block_means
+    lines = []
+    for a, b in combinations(range(len(found.rows)), 2):
+        first, second = found.rows[a].label, found.rows[b].label
+        each = found.difference(first, second)
+        blocks = tally([float(value) for value in means[a] - means[b]], ROUNDING)
+        lines.append(
+            (
+                *(Cell(first), Cell(second), _points(each.mean), _span(each.interval), _p(each.p)),
+                *(_p(found.p(first, second)), _p(each.p_people), _p(float(joint[a, b])), _p(each.p_seeds)),
+                Cell("/".join(map(str, blocks))),
+                Cell(_verdict(found, first, second, each, equivalent)),
+            )
+        )
+    return Sheet(tuple(columns), tuple(lines), "All pairs")
+
+
+def _verdict(found: Family, first: str, second: str, each: Difference, equivalent: float) -> str:
+    shown = found.shown(first, second)
+    words = [{1: f"{first} better", -1: f"{second} better", 0: ""}[shown]]
+    words.append("practically equal" if each.interval.within(equivalent) else "")
+    return ", ".join(filter(None, words)) or "not told apart"
+
+
+def _ranks_said(found: Family) -> str:
+    """Friedman's test over witnesses, or why there is none."""
+    panel = found.panel
+    if panel.witnesses < WITNESSES:
+        return (
+            f"No test over ranks and no critical-difference diagram: {counted(panel.witnesses, 'group')} of people, "
+            f"{WITNESSES} are wanted."
+        )
+    groups = list(dict.fromkeys(panel.groups))
+    people = np.array(panel.groups)
+    there = ~np.isnan(panel.by_person[0])  # (B, n)
+    of = [people[row][0] for row in there]
+    means = panel.block_means
+    witnesses = [means[:, [each == group for each in of]].mean(axis=1) for group in groups]
+    p = friedman(np.stack(witnesses, axis=1).round(12))
+    return f"Friedman's test over {len(groups)} groups of people: p {p_value(p)}."
+
+
+def _legend(found: Family, equivalent: float) -> str:
+    people, seeds = counted(len(found.panel.people), "person", "people"), counted(len(found.panel.seeds), "seed")
+    few = ", too narrow for so few" if len(found.panel.people) < FEW else ""
+    return (
+        f"Over {people} in {counted(found.panel.witnesses, 'group')} and {seeds}; each person counts the same within a "
+        f"block, each block the same. Interval of a mean: people drawn again{few}; of a difference: all that either "
+        "test does not refuse. p: the larger of the sign-flip test over people and the quasi-t test over people and "
+        "seeds; adjusted p: Holm's correction over all pairs, by which alone something is called better; p, people: "
+        "the sign-flip test alone, which takes these trainings for all; max-T: the same adjusted by flipping people's "
+        "signs in all pairs together; p, seeds: the sign-flip test over seeds, which takes these people for all. "
+        "Seen from: the true gain in points that would be found in four of five cases. Seeds' share: of the variance "
+        f"of the gain. Harm: share of (block, seed) and of (block, person) that lose more than {100 * equivalent:g} "
+        "points against student alone. Rank: 1 is best; its interval by drawing people again."
+    )
+
+
+def _percent(value: float) -> Cell:
+    return Cell(value, f"{100 * value:.1f}")
+
+
+def _points(value: float) -> Cell:
+    return Cell(value, points(value))
+
+
+def _p(value: float) -> Cell:
+    return Cell(value, p_value(value).removeprefix("= "))
+
+
+def _share(value: float) -> Cell:
+    return Cell(value, f"{100 * value:.0f} %")
+
+
+def _span(found: Interval, *, percent: bool = False) -> Cell:
+    if percent:
+        return Cell(None, f"{100 * found.low:.1f} to {100 * found.high:.1f}")
+    return Cell(None, capital(interval(found)) if not found.bounded else interval(found))

@@ -1,0 +1,282 @@
+"""A search: its trials are the same however they are worked off, its budget is exact, and nothing is run twice."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdbench.cli import main
+from kdbench.commands.studies import kept_studies
+from kdbench.spec.preset import Preset
+from kdbench.tune.claims import FileClaims
+from kdbench.tune.knob import Knob
+from kdbench.tune.ledger import BATCH, Ledger, Trial, draw, plain_knobs
+
+TRIALS = 2 * BATCH + 2
+"""More than are drawn at random, and no whole number of batches."""
+
+ROWS = ("-d", "synthetic(people=3, windows=2, length=32)", "-p", "resnet_lstman(width=0.05):mlp(hidden=16)")
+ROWS += ("-m", "student_aux", "--no-teacher", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=16")
+"""Two rows without a teacher: the student alone and one that needs none."""
+
+
+def trials_of(store: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Number, settings and value of every trial of every study."""
+    with kept_studies(store, None) as studies:
+        return {study.name: [(t.number, t.settings, t.state, t.value) for t in study.trials()] for study in studies}
+
+
+def found_in(path: Path) -> Any:
+    return Preset.load(path).found
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A folder with the store and the preset of a search in one process. Not to be written."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setenv("KDBENCH_CACHE", str(cache))
+        places = ("--store", str(folder / "runs"), "-o", str(folder / "preset.toml"))
+        with contextlib.redirect_stderr(io.StringIO()), pytest.raises(SystemExit) as end:
+            main.main(args=["tune", *ROWS, "-j", "1", "--trials", str(TRIALS), *places], prog_name="kdbench")
+    assert not end.value.code
+    return folder
+
+
+@pytest.fixture
+def tune(store: Path, tmp_path: Path) -> tuple[str | Path, ...]:
+    return ("tune", *ROWS, "--trials", str(TRIALS), "-o", tmp_path / "preset.toml")
+
+
+def test_every_row_has_exactly_its_budget_and_the_first_trial_has_the_defaults(unbroken: Path) -> None:
+    for study, trials in trials_of(unbroken / "runs").items():
+        assert [number for number, *_ in trials] == list(range(TRIALS)), study
+        assert {state for *_, state, _ in trials} == {"done"}
+        assert trials[0][1]["recipe.learning_rate"] == 1e-3
+        assert len({str(settings) for _, settings, *_ in trials}) == TRIALS, "a trial was drawn twice"
+    preset = Preset.load(unbroken / "preset.toml")
+    assert {found.row for found in preset.found} == {"student alone", "student_aux"}
+    assert {(found.trials, found.failed, found.folds) for found in preset.found} == {(TRIALS, 0, 2)}
+    assert all(found.default is not None and found.value >= found.default for found in preset.found)
+    assert preset.versions.keys() >= {"optuna", "torch", "kdbench"}
+
+
+def test_a_search_stopped_and_extended_has_the_same_trials(
+    unbroken: Path, call: Any, tune: Any, store: Path, tmp_path: Path
+) -> None:
+    assert call(*tune, "-j", 1, "--trials", 3).code == 0
+    assert {len(trials) for trials in trials_of(store).values()} == {3}
+    assert call(*tune, "-j", 1).code == 0
+    assert trials_of(store) == trials_of(unbroken / "runs")
+    assert found_in(tmp_path / "preset.toml") == found_in(unbroken / "preset.toml")
+
+
+def test_two_worker_processes_have_the_same_trials(unbroken: Path, forks: Any, tune: Any, store: Path) -> None:
+    ended = forks(*tune, "-j", 2)
+    assert ended.code == 0, ended.err
+    assert trials_of(store) == trials_of(unbroken / "runs")
+
+
+def test_two_processes_share_a_search(unbroken: Path, forks: Any, tune: Any, store: Path) -> None:
+    both = [forks.begin(*tune, "-j", 1) for _ in range(2)]
+    ended = [process.wait() for process in both]
+    assert [each.code for each in ended] == [0, 0], [each.err for each in ended]
+    assert trials_of(store) == trials_of(unbroken / "runs")
+    told = Counter(line for each in ended for line in each.err.splitlines() if ": trial " in line)
+    assert len(told) == 2 * TRIALS
+    assert set(told.values()) == {1}, "a trial was run by both"
+    assert all(": trial " in each.err for each in ended), "one of them did nothing"
+
+
+def test_a_search_killed_at_random_moments_goes_on_to_the_same_end(
+    unbroken: Path, forks: Any, tune: Any, store: Path, tmp_path: Path
+) -> None:
+    moments = random.Random(12)
+    for _ in range(5):
+        process = forks.begin(*tune, "-j", 1)
+        time.sleep(moments.uniform(0.1, 1.0))
+        process.kill(signal.SIGKILL)
+        process.wait()
+    ended = forks(*tune, "-j", 1)
+    assert ended.code == 0, ended.err
+    assert trials_of(store) == trials_of(unbroken / "runs")
+    assert found_in(tmp_path / "preset.toml") == found_in(unbroken / "preset.toml")
+
+
+def test_a_search_is_replayed_from_records_without_training(
+    unbroken: Path, call: Any, tune: Any, store: Path, cells: Any
+) -> None:
+    copied = subprocess.run(["cp", "-r", str(unbroken / "runs"), str(store)], check=False)
+    assert copied.returncode == 0
+    (store / "tune" / "journal.log").unlink()
+    before = {cell.name: (cell / "record.json").stat().st_mtime_ns for cell in cells(store)}
+    assert call(*tune, "-j", 1).code == 0
+    assert {cell.name: (cell / "record.json").stat().st_mtime_ns for cell in cells(store)} == before
+    assert trials_of(store) == trials_of(unbroken / "runs")
+
+
+FRAGILE = '''
+import os
+from typing import Annotated
+
+from kdbench.architectures import Range
+from kdbench.methods import Method, cross_entropy
+
+
+class Fragile(Method):
+    """Cross-entropy that breaks where its weight is above a half."""
+
+    kind = "logit"
+    roles = ("absent",)
+
+    def __init__(self, setup, *, weight: Annotated[float, Range(0, 1, search=(0.0, 1.0))] = 0.25):
+        super().__init__(setup)
+        self.weight = weight
+
+    def rounds(self, batch, nets):
+        if self.weight > 0.5:
+            with open(os.environ["BROKEN"], "a") as file:
+                file.write(f"{self.weight}\\n")
+            raise RuntimeError("too much")
+        yield {"hard": cross_entropy(nets.student(batch).logits, batch.y)}
+'''
+
+
+def test_a_trial_that_breaks_is_tried_once_more_and_then_counts_as_failed(
+    forks: Any, plug: Any, tmp_path: Path, store: Path
+) -> None:
+    path = plug("fragile", FRAGILE, "kdbench.methods: fragile = fragile:Fragile")
+    where = {"path": [path], "env": {"BROKEN": str(tmp_path / "broken")}}
+    rows = [*ROWS[:4], "-m", "fragile", *ROWS[6:]]
+    ended = forks("tune", *rows, "-j", 1, "--trials", 6, "-o", tmp_path / "preset.toml", **where)
+    assert ended.code == 0, ended.err
+    with kept_studies(store, None) as studies:
+        (study,) = (study for study in studies if study.facts["row"] == "fragile")
+    trials = study.trials()
+    assert len(trials) == 6
+    failed = {str(trial.settings["weight"]) for trial in trials if trial.state == "failed"}
+    assert failed == {str(trial.settings["weight"]) for trial in trials if float(trial.settings["weight"]) > 0.5}
+    assert failed
+    folds = study.facts["folds"]
+    assert Counter((tmp_path / "broken").read_text().split()) == dict.fromkeys(failed, 2 * folds)
+    status = forks("tune", "status", **where).out
+    assert f"fragile {study.name[-8:]}: 6/6 trials, {len(failed)} failed" in status
+    assert "failed: RuntimeError: too much (fragile.py" in status
+    (found,) = (found for found in found_in(tmp_path / "preset.toml") if found.row == "fragile")
+    assert (found.trials, found.failed) == (6, len(failed))
+    assert float(found.settings["weight"]) <= 0.5
+
+
+KNOBS = (
+    Knob("weight", 1.0, 0.1, 10.0, log=True),
+    Knob("order", 2, 1, 6, whole=True),
+    Knob("kind", "a", choices=("a", "b")),
+)
+
+
+def test_what_a_trial_draws_hangs_on_earlier_batches_alone() -> None:
+    trials: list[Trial] = []
+    for number in range(4 * BATCH):
+        settings = draw(KNOBS, trials, number, seed=3)
+        trials.append(Trial(number, settings, "done", -abs(float(settings["weight"]) - 2), {}))
+    for number, trial in enumerate(trials):
+        begin = number - number % BATCH
+        own = [Trial(t.number, t.settings, "running", None, {}) for t in trials[begin:number]]
+        assert draw(KNOBS, [*trials[:begin], *own], number, seed=3) == trial.settings
+        assert draw(KNOBS, trials, number, seed=3) == trial.settings
+    late = 3 * BATCH
+    worse = [Trial(t.number, t.settings, "done", -float(t.value or 0), {}) for t in trials]
+    assert draw(KNOBS, worse, late, seed=3) != trials[late].settings, "values do not matter"
+    assert draw(KNOBS, trials, 1, seed=4) != trials[1].settings
+
+
+def test_a_half_written_line_of_the_journal_is_dropped(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    study = Ledger(journal).study("a")
+    study.note({"knobs": plain_knobs(KNOBS)})
+    study.add(KNOBS, draw(KNOBS, [], 0, 0))
+    with journal.open("a") as file:
+        file.write('{"op_code": 4, "work')
+    again = Ledger(journal).study("a")
+    again.tell(0, 0.5, {"scores": [0.5]})
+    (trial,) = Ledger(journal).study("a").trials()
+    assert (trial.state, trial.value, trial.facts) == ("done", 0.5, {"scores": [0.5]})
+
+
+def test_a_claim_is_held_by_one_and_goes_with_its_holder(tmp_path: Path, forks: Any, until: Any) -> None:
+    code = f"""
+import pathlib, time
+from kdbench.tune.claims import FileClaims
+claims = FileClaims(pathlib.Path({str(tmp_path / "claims")!r}))
+assert claims.take("a")
+pathlib.Path({str(tmp_path / "held")!r}).touch()
+time.sleep(100)
+"""
+    process = forks.start(code)
+    until((tmp_path / "held").exists, "the other process's claim")
+    claims = FileClaims(tmp_path / "claims")
+    assert claims.take("b")
+    assert not claims.take("a")
+    process.kill(signal.SIGKILL)
+    process.wait()
+    assert claims.take("a")
+    claims.close()
+
+
+def test_a_preview_trains_nothing_and_tells_what_is_left(call: Any, store: Path, tune: Any, unbroken: Path) -> None:
+    text = call(*tune, "--dry-run").out
+    assert f"2 rows to tune, {TRIALS} trials each, {4 * TRIALS} cells" in text
+    assert f"student_aux: 0/{TRIALS} trials done, {2 * TRIALS} cells to run; searched: aux_weight" in text
+    assert not store.exists()
+    text = call(*tune, "--dry-run", "--store", unbroken / "runs", "--trials", TRIALS + 1).out
+    assert f"{TRIALS}/{TRIALS + 1} trials done, 2 cells to run, about" in text
+    assert "core-minutes" in text.splitlines()[-1]
+
+
+def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, tmp_path: Path) -> None:
+    kept = ("--store", unbroken / "runs")
+    status = call("tune", "status", *kept).out
+    assert status.count(f"{TRIALS}/{TRIALS} trials, best") == 2
+    table = call("tune", "table", *kept).out
+    assert f"Budget of a row: {TRIALS} trials of 1 epochs, 2 folds of subject-val-v1, seed 0, optuna " in table
+    lines = call("tune", "table", *kept, "--format", "csv").out.splitlines()
+    assert lines[0].startswith("dataset,networks,row,trials,failed,defaults,best,gain,as good,setting,default,found")
+    assert len(lines) == 1 + 2 + 3  # the training's two for each row, and one of the method
+    wrote = call("tune", "plot", *kept, "-o", tmp_path / "figures").out
+    assert wrote.count("wrote ") == 2
+    assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").glob("*.png"))
+
+
+def test_studies_are_read_without_torch() -> None:
+    code = "import sys, kdbench.commands.studies; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--protocol", "subject-v1"), "protocol subject-v1 judges by test people; a search wants subject-val-v1"),
+        (("--storage", "sqlite:///a.db"), "--storage 'sqlite:///a.db', wanted postgresql://USER@HOST/NAME"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_line(call: Any, tune: Any, options: tuple[str, ...], said: str) -> None:
+    ended = call(*tune, *options)
+    assert ended.code == 2
+    assert ended.error.startswith(said)
+
+
+def test_without_a_search_there_is_nothing_to_show(call: Any) -> None:
+    for command in ("status", "table", "plot"):
+        ended = call("tune", command)
+        assert ended.code == 2
+        assert ended.error.startswith("nothing was tuned in ")
