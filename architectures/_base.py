@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,11 +69,15 @@ class Backbone(nn.Module):
     A subclass takes ``(channels, length, classes, *, settings...)``, sets ``head``, its final classifier, and defines
     ``forward``. In evaluation mode ``outputs.logits == head(outputs.embedding)``. Raise ``ValueError`` with the reason
     for a window size that the network cannot take; that every size is at least 1 is seen to here.
+
+    ``sees`` is set on a network that was made for some channels only: the numbers of those of the windows that it is
+    called with. It is given them alone, so that networks that see different sensors are called with the same windows.
     """
 
     family: ClassVar[str]  # mlp, conv, recurrent, attention, hybrid or mixer
     version: ClassVar[int] = 1  # raise it when the same settings and seed give other numbers than before
     head: nn.Linear
+    sees: tuple[int, ...] | None = None
 
     def __new__(cls, *sizes: object, **named: object) -> Self:
         """Refuse a size below 1 for every network at once, before a layer makes less of it than a clear message.
@@ -83,6 +88,10 @@ class Backbone(nn.Module):
             if key in ("channels", "length", "classes") and isinstance(value, int) and value < 1:
                 raise ValueError(f"{key}={value}, wanted at least 1")
         return super().__new__(cls)
+
+    def __call__(self, x: Tensor) -> Outputs:
+        found: Outputs = super().__call__(x if self.sees is None else x[:, list(self.sees)])
+        return found
 
     def forward(self, x: Tensor) -> Outputs:
         raise NotImplementedError
@@ -98,6 +107,15 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def on_its_own(network: nn.Module, channels: int) -> tuple[nn.Module, int]:
+    """A network as a device runs it, which has no sensors but those that it sees, and how many channels these are."""
+    if not isinstance(network, Backbone) or network.sees is None:
+        return network, channels
+    alone = copy.copy(network)
+    alone.sees = None
+    return alone, len(network.sees)
 
 
 def probe(network: Backbone, channels: int, length: int) -> Shapes:

@@ -19,6 +19,7 @@ class Runtime:
         data_dir: folder of original archives, or None.
         device: torch's name of the device.
         checkpoint_seconds: least time between two checkpoints of a cell.
+        timeout: seconds that a cell may take in one go; None for as long as it likes.
     """
 
     store: Path
@@ -26,3 +27,4 @@ class Runtime:
     data_dir: Path | None = None
     device: str = "cpu"
     checkpoint_seconds: float = 10.0
+    timeout: float | None = None

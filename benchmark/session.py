@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdbench.commands.planning import fresh_plan, kept_plan
 from kdbench.commands.runs import other_unfinished
-from kdbench.commands.status import plan_text, status_text
+from kdbench.commands.status import cells_text, plan_text, status_text
 from kdbench.errors import KdbenchError
 from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.plan.model import Plan
@@ -79,18 +80,21 @@ class Session:
     """One selection in one store.
 
     Args:
-        selection: what was asked for.
+        selection: what was asked for, or a whole matrix.
         where: store, cache, data and device.
         say: prints a line about how it goes, for people.
         last: whether a selection of nothing means the matrix that was run last in the store.
     """
 
     def __init__(
-        self, selection: Selection, where: Runtime, *, say: Callable[[str], None] = print, last: bool = False
+        self, selection: Selection | Matrix, where: Runtime, *, say: Callable[[str], None] = print, last: bool = False
     ) -> None:
         self.runtime, self.say = where, say
         self.store = Store(where.store)
         look_in(self.store)
+        if isinstance(selection, Matrix):
+            self.matrix, self._chosen, self._named = named_by_content(selection), True, True
+            return
         self.matrix = named_by_content(selection.matrix(self._base(selection, last=last)))
         named = selection.config is not None or selection.stored is not None
         self._chosen, self._named = bool(selection.datasets) or named, named
@@ -123,19 +127,44 @@ class Session:
         *,
         jobs: int | None = None,
         track: bool = True,
-        retry_failed: bool = False,
+        retry: Sequence[str] | None = None,
         rerun_stale: bool = False,
         executor: str | None = None,
+        force: bool = False,
+        timeout: float | None = None,
+        fail_fast: bool = False,
+        shard: tuple[int, int] = (1, 1),
         show: Callable[[str], None] = lambda text: None,
     ) -> Ran:
         """Run what is missing; `kdbench.commands.run` says what each argument does and what comes back."""
         from kdbench.commands.run import Ask, run
 
-        ask = Ask(jobs, track, retry_failed, rerun_stale, executor)
+        ask = Ask(jobs, track, tuple(retry or ()), rerun_stale, executor, force, timeout, fail_fast, shard)
         plan = self.plan()
         if not self._named and (other := other_unfinished(self.store, plan.matrix)):
             self.say(other)
-        return run(plan, self.runtime, ask, self.say, show)
+        if not plan.matrix.max_seeds:
+            return run(plan, self.runtime, ask, self.say, show)
+        from kdbench.commands.sure import run_until_sure
+
+        def replan(seeds: int) -> Plan:
+            self.matrix = replace(plan.matrix, seeds=tuple(range(seeds)))
+            return self.plan()
+
+        return run_until_sure(plan, replan, self.runtime, ask, self.say, show)
+
+    def verify(self, cells: Sequence[str], sample: int = 0) -> bool:
+        """Run finished cells again, beside the store, by the beginnings of their digests or drawn by chance.
+
+        Returns:
+            Whether all came out as they are kept, bit for bit.
+        """
+        from kdbench.commands.again import drawn, run_again
+        from kdbench.commands.cells import cell_named
+
+        plan = self.plan()
+        digests = [cell_named(self.store, cell) for cell in cells] or drawn(plan, self.store, sample)
+        return run_again(plan, digests, self.runtime, self.say)
 
     def tune(
         self,
@@ -145,11 +174,15 @@ class Session:
         jobs: int | None = None,
         executor: str | None = None,
         teacher: bool = True,
+        prune: bool = False,
+        stale: bool = False,
     ) -> Tuned:
         """Search settings for every row; `kdbench.commands.tune` says what each argument does and what comes back."""
         from kdbench.commands.tune import AskTune, tune
 
-        return tune(self.matrix, self.runtime, AskTune(trials, storage, jobs, executor, teacher), self.say)
+        return tune(
+            self.matrix, self.runtime, AskTune(trials, storage, jobs, executor, teacher, prune, stale), self.say
+        )
 
     def plan_text(self, *, cells: bool = False) -> str:
         """What a run would do, and how long it would take."""
@@ -164,11 +197,21 @@ class Session:
         """What is done, running, failed, stale or missing."""
         return status_text(self._kept(), self.store)
 
-    def table(self, form: str, metrics: tuple[str, ...]) -> str:
-        """The table as text: markdown, csv (a line per run) or csv-wide (a line per row)."""
+    def cells(self, state: str | None = None, *, as_json: bool = False) -> str:
+        """The cells, those of one state or all, a line each or as JSON."""
+        return cells_text(self._kept(), self.store, state, as_json=as_json)
+
+    def table(self, form: str, metrics: tuple[str, ...], *, sort: str = "kind") -> str:
+        """The table as text, in one of the formats of `table --format`, methods in one of the orders of `--sort`."""
         from kdbench.commands.tables import table_text
 
-        return table_text(self._kept(), self.store, form, metrics)
+        return table_text(self._kept(), self.store, form, metrics, sort=sort)
+
+    def citations(self) -> str:
+        """BibTeX of the methods and datasets that the table names."""
+        from kdbench.commands.citations import citations
+
+        return citations(self._kept())
 
     def cost_table(self, form: str, metrics: tuple[str, ...]) -> str:
         """What the networks of the table cost and how well each does: markdown, or csv (a line per row)."""
@@ -176,17 +219,53 @@ class Session:
 
         return cost_text(self._kept(), self.store, form, metrics)
 
-    def plot(self, metric: str, path: Path, *, costs: bool = False) -> None:
-        """Draw the gain over the student alone, or the metric against multiply-adds."""
-        from kdbench.commands.tables import draw
+    def beside_default(self, form: str, metrics: tuple[str, ...]) -> str:
+        """Every row with defaults beside itself with a preset: markdown, or csv (a line per row)."""
+        from kdbench.commands.beside import beside_text
 
-        draw(self._kept(), self.store, metric, path, costs=costs)
+        return beside_text(self.matrix, self.store, lambda each: kept_plan(each, self.runtime), form, metrics)
+
+    def plot(
+        self,
+        metric: str,
+        path: Path,
+        *,
+        costs: bool = False,
+        figure: str = "gain",
+        width: str = "two",
+        rows: Sequence[str] = (),
+    ) -> None:
+        """Draw a figure by name, or the metric of networks alone against multiply-adds."""
+        from kdbench.commands.figures import draw, draw_costs
+
+        if costs:
+            draw_costs(self._kept(), self.store, metric, path)
+        else:
+            draw(self._kept(), self.store, metric, path, figure=figure, width=width, rows=tuple(rows))
+
+    def plot_all(self, metric: str, folder: Path, *, width: str = "two", rows: Sequence[str] = ()) -> Iterator[str]:
+        """Draw every figure into a folder; yields a line on each, the reason where one cannot be drawn."""
+        from kdbench.commands.figures import draw_all
+
+        return draw_all(self._kept(), self.store, metric, folder, width=width, rows=tuple(rows))
 
     def stats(self, metric: str, form: str = "markdown", *, equivalent: float = 0.005) -> str:
         """What the answer for a metric rests on; ``equivalent`` is the fraction that is practically no difference."""
         from kdbench.commands.stats import stats_text
 
         return stats_text(self._kept(), self.store, metric, form, equivalent=equivalent)
+
+    def view(self, name: str, form: str = "markdown", *, metric: str = "macro_f1", rows: Sequence[str] = ()) -> str:
+        """What is recorded and no table of scores has, such as ``people``; `kdbench.results.views` has them."""
+        from kdbench.commands.views import view_text
+
+        return view_text(self._kept(), self.store, name, form, metric, tuple(rows))
+
+    def report(self, path: Path | str, metrics: Sequence[str] = ("macro_f1", "accuracy")) -> None:
+        """Write one HTML file that needs nothing else: answer, tables, figures, provenance, how to make it again."""
+        from kdbench.commands.report import write_report
+
+        write_report(self._kept(), self.store, Path(path), tuple(metrics))
 
     def alarms(self, metric: str, form: str = "markdown") -> str:
         """How often the tests behind the answer cry wolf, on these records and on simulated people."""

@@ -29,19 +29,24 @@ from kdbench.machine import Runtime
 from kdbench.provenance.environment import commit, device_name, peak_memory, versions
 from kdbench.provenance.sources import sources
 from kdbench.results.metrics import by_person
-from kdbench.results.record import SCHEMA, Record
+from kdbench.results.record import SCHEMA, TRAIN_ACCURACY, Record
 from kdbench.schedule.jobs import Job
 from kdbench.spec.cell import Cell, Part
 from kdbench.store.artefacts import read_checkpoint, read_weights, write_checkpoint, write_weights
+from kdbench.store.claims import claimed
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
 from kdbench.text import first_line, printable
 from kdbench.training.determinism import reproducible
+from kdbench.training.evaluate import predict
 from kdbench.training.loop import Diverged, Training
 from kdbench.training.work import Given, Result, Taught, Work
 
 TIMED = 0.1
 """Seconds for which a network's latency, and its throughput, are timed for the record."""
+
+LEARNT_FROM = 512
+"""Training windows whose accuracy is written down after each epoch: a few hundredths of an epoch's work."""
 
 _worker_data = lru_cache(maxsize=2)(load_data)  # a worker's cells often share a dataset
 _costs: dict[tuple[Part, int, int, int], dict[str, float]] = {}
@@ -63,11 +68,18 @@ def run_job(
             ``KeyboardInterrupt`` comes from the method.
 
     Raises:
+        Elsewhere: if another process has the cell, or has just finished it.
         Refused: if files of the store or the cache cannot be written.
         KdbenchError: if the data are not those of the plan, or the teacher's files are damaged.
     """
-    cell, store = job.cell, Store(runtime.store)
+    store = Store(runtime.store)
     look_in(store)
+    with claimed(store, job.digest, replaces=job.replaces):
+        return _run_claimed(job, store, runtime, on_epoch, contained)
+
+
+def _run_claimed(job: Job, store: Store, runtime: Runtime, on_epoch: Callable[[], None], contained: bool) -> Record:
+    cell = job.cell
     with reproducible(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         device = torch.device(runtime.device)
@@ -85,6 +97,7 @@ def run_job(
         warnings=sorted({_said(each.message) for each in caught}),
         seconds=attempt.seconds,
         teacher_weights=taught_by,
+        failure=attempt.failure if reason else "",
     )
     if attempt.result is not None:
         write_weights(store, cell.digest, attempt.result.weights)
@@ -98,14 +111,18 @@ def warm_up() -> None:
         torch.optim.Adam([nn.Parameter(torch.zeros(1))], fused=True)
 
 
-def lost(job: Job, runtime: Runtime, reason: str) -> Record:
+def lost(job: Job, runtime: Runtime, reason: str, failure: str) -> Record:
     """Keep that a cell failed whose process ended before it could say so itself.
 
     Raises:
+        Elsewhere: if another process has taken the cell since.
         Refused: if files of the store cannot be written.
     """
-    record = _record(job.cell, reason, protocol(job.cell.protocol).side, torch.device(runtime.device))
-    return Store(runtime.store).finish(record, curve="")
+    store = Store(runtime.store)
+    with claimed(store, job.digest, replaces=job.replaces):
+        side, device = protocol(job.cell.protocol).side, torch.device(runtime.device)
+        record = _record(job.cell, reason, side, device, failure=failure)
+        return store.finish(record, curve="")
 
 
 def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Given:
@@ -161,6 +178,8 @@ class _Attempt:
         store: where checkpoints are.
         runtime: how often they are written.
         contained: whether a ``KeyboardInterrupt`` is the method's.
+        result: what came of it; None where it failed.
+        failure: how it failed, if it did.
     """
 
     work: Work
@@ -168,6 +187,7 @@ class _Attempt:
     runtime: Runtime
     contained: bool
     result: Result | None = None
+    failure: str = "failed"
     costs: dict[str, float] = field(default_factory=dict)
     _earlier: float = 0.0
     _started: float = field(default_factory=time.monotonic)
@@ -198,7 +218,7 @@ class _Attempt:
         except Diverged as error:
             reason = str(error)
         except (MemoryError, torch.OutOfMemoryError) as error:
-            reason = f"out of memory: {first_line(error)}"
+            reason, self.failure = f"out of memory: {first_line(error)}", "out-of-memory"
         except BaseException as error:  # whatever a method raises, SystemExit included, is its own
             if isinstance(error, KeyboardInterrupt) and not self.contained:
                 raise
@@ -222,7 +242,7 @@ class _Attempt:
 
         def observe(training: Training) -> None:
             nonlocal last
-            training.curve[-1] = _numbers(training.curve[-1])
+            training.curve[-1] = {**_numbers(training.curve[-1]), TRAIN_ACCURACY: _train_accuracy(self.work)}
             if training.epoch < cell.recipe.epochs and time.monotonic() - last >= self.runtime.checkpoint_seconds:
                 state = {"training": training.state(), "sources": made_from, "seconds": self.seconds}
                 write_checkpoint(store, cell.digest, state)
@@ -256,6 +276,13 @@ def _record(cell: Cell, reason: str | None, side: str, device: torch.device, **t
         commit=commit(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _train_accuracy(work: Work) -> float:
+    """Share of evenly spaced training windows that what is deployed gets right, in evaluation mode."""
+    few = slice(None, None, -(-len(work.x) // LEARNT_FROM))
+    guessed = predict(work.deployed(), work.x[few]).argmax(dim=1)
+    return float((guessed == work.y[few]).double().mean())
 
 
 def _metrics(result: Result) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Write the pages of methods and networks from their docstrings and signatures: ``python docs/generate.py``."""
+"""Write the pages of methods, networks and datasets from docstrings and signatures: ``python docs/generate.py``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from kdbench.architectures import Backbone
-from kdbench.catalog.find import METHODS, NETWORKS, Catalog
+from kdbench.catalog.find import DATASETS, METHODS, NETWORKS, Catalog
 from kdbench.catalog.schema import Setting
 from kdbench.commands.listing import chosen, legal_values, search_values, summary, year
+from kdbench.data import Dataset
 from kdbench.methods import KINDS, Method
 from kdbench.spec.words import show_value
 
@@ -37,6 +38,8 @@ def main() -> None:
 def pages() -> dict[str, str]:
     """Every page by its path."""
     made = {"docs/methods/README.md": all_methods(), "docs/networks/README.md": all_networks()}
+    made |= {"docs/datasets/README.md": all_datasets()}
+    made |= {f"docs/datasets/{name}.md": dataset_page(name) for name in own(DATASETS)}
     made |= {f"docs/methods/{name}.md": method_page(name) for name in own(METHODS)}
     return made | {f"docs/networks/{name}.md": network_page(name) for name in own(NETWORKS)}
 
@@ -80,6 +83,50 @@ def all_networks() -> str:
     )
 
 
+def all_datasets() -> str:
+    rows = []
+    for name in own(DATASETS):
+        cls = DATASETS.get(name)
+        about = None if cls.usage else cls().description  # where it is the user's, only the files tell
+        shape = f"{len(about.channels)} x {about.length} at {about.rate:g} Hz" if about else ""
+        rows.append([f"[{name}]({name}.md)", summary(cls), shape, str(len(about.classes)) if about else ""])
+    parts = [
+        "# Datasets",
+        "`kdbench show NAME` prints the same in a terminal, `kdbench data list` which of them are here.",
+        table(["dataset", "what it is", "a window", "classes"], rows),
+        f"{MADE} `benchmark/data/`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def dataset_page(name: str) -> str:
+    cls, doc = DATASETS.get(name), Docstring.of(DATASETS.get(name))
+    parts = [*head(name, doc), *([] if cls.usage else [table(["", ""], described(cls()))]), *doc.body]
+    return (
+        "\n\n".join([*parts, *settings_table(DATASETS.schema(name), doc), f"{MADE} `benchmark/data/{name}.py`."]) + "\n"
+    )
+
+
+def described(dataset: Dataset) -> list[list[str]]:
+    """What a dataset with its default settings is, and what its archive is called."""
+    about = dataset.description
+    channels = ", ".join(f"`{channel.name}` ({channel.unit})" for channel in about.channels)
+    facts = {
+        "called": about.title,
+        "channels": channels,
+        "windows": f"{about.length} samples at {about.rate:g} Hz",
+        "classes": ", ".join(about.classes),
+        "people": f"those of `{dataset.people_of}`" if dataset.people_of else str(len(about.people) or ""),
+        "read from": " or ".join(f"`{archive}`" for archive in dataset.archives),
+        "licence": about.licence,
+        "cite": about.citation,
+        "page": about.url,
+    }
+    return [
+        [what, prose(said) if what not in ("channels", "read from") else said] for what, said in facts.items() if said
+    ]
+
+
 def method_page(name: str) -> str:
     cls, doc = METHODS.get(name), Docstring.of(METHODS.get(name))
     facts = [["kind", cls.kind], ["teacher", ", ".join(cls.roles)], ["checked against", checked_against(cls)]]
@@ -120,7 +167,7 @@ def settings_table(schema: Mapping[str, Setting], doc: Docstring) -> list[str]:
             f"`{show_value(s.default)}`",
             legal_values(s) or {bool: "true, false"}.get(s.type, ""),
             search_values(s) or "no",
-            doc.arguments.get(s.name, ""),
+            s.meaning or doc.arguments.get(s.name, ""),
         ]
         for s in schema.values()
     ]
@@ -152,7 +199,7 @@ class Docstring:
     deviations: str = ""
 
     @classmethod
-    def of(cls, documented: type[Method] | type[Backbone]) -> Docstring:
+    def of(cls, documented: type[Method] | type[Backbone] | type[Dataset]) -> Docstring:
         first, _, rest = (inspect.getdoc(documented) or "").partition("\n")
         doc = cls(prose(first))
         for block in blocks(rest.splitlines()):

@@ -32,16 +32,20 @@ class HMKD(Method):
     Formula, for each network n in {T, S}, with e the epoch from 1, t the temperature, sg stop-gradient, N layer
     normalisation without affine part and F_n the weighted ensemble feature (`StageEnsemble`) of its stage vectors::
 
-        L_n     = hard_weight * L_sup,n + rho(e) * (out_weight * L_out,n + mid_weight * L_mid,n)
+        L_n     = hard_weight * L_sup,n + rho(e) * (out_weight * L_out,n + mid_weight * (L_mid,n + L_exit,n))
         L_sup,n = CE(z_n, y) + aux_weight * CE(A_n F_n, y)
         L_out,S = t^2 KL(sg p^t(z_T) || p^t(z_S))        L_out,T with the networks swapped
         L_mid,S = (1/D) || N(F_S) - sg N(F_T) ||^2       L_mid,T with the networks swapped
+        L_exit,S = t^2 KL(sg p^t(z_T) || p^t(A_S F_S))   L_exit,T with the networks swapped; only with teach_exits
         rho(e)  = min(1, e / ramp), 1 where ramp = 0
 
     Both are minimised in one step. A frozen teacher has no L_out,T and no CE(z_T, y); its merge still learns.
 
-    Source: Xiao et al., IEEE TNNLS 36(9):16589-16603, 2025 (abstract). Presets: ``default``, and ``lineage`` after the
-    weights that the authors use elsewhere (t 1, hard 0.9, out and mid 0.1, no ramp).
+    Source: Xiao et al., IEEE TNNLS 36(9):16589-16603, 2025 (abstract). Presets: ``default``; ``lineage`` after the
+    weights that the authors use elsewhere (t 1, hard 0.9, out and mid 0.1, no ramp); ``lineage-exits`` after the
+    two-way losses at intermediate and output layers in the first author's public code (xiaozw1994/KACapMamba, "Ours
+    Model"): the auxiliary heads A_n are exits, which teach each other, and which the other's output teaches besides.
+    All are our reconstruction: what the authors do elsewhere is no statement of this paper.
 
     Args:
         setup: what the run tells the method.
@@ -58,6 +62,7 @@ class HMKD(Method):
         direction: who learns from whom: mutual | t2s (the student only) | s2t (the teacher only).
         stop_grad: whether a loss moves only the network that it is for.
         mid_loss: distance of merged features: ln_mse | cosine | raw_mse | aux_kl (of the auxiliary heads' logits).
+        teach_exits: whether each network's output teaches the other's auxiliary head too.
         out_loss: divergence of logits: kl | decoupled (into the label's part and the others').
         width: D of the merged feature; of two numbers, layer normalisation leaves only which is the larger.
         out_alpha: weight of the labelled class's part where ``out_loss`` is decoupled.
@@ -77,6 +82,7 @@ class HMKD(Method):
     presets = {  # noqa: RUF012
         "default": {},
         "lineage": {"temperature": 1.0, "hard_weight": 0.9, "out_weight": 0.1, "mid_weight": 0.1, "ramp": 0},
+        "lineage-exits": {"temperature": 1.0, "ramp": 0, "mid_loss": "aux_kl", "teach_exits": True},
     }
     note = "our reconstruction of HMKD (Xiao et al. 2025) from its abstract"
 
@@ -96,6 +102,7 @@ class HMKD(Method):
         direction: Annotated[str, Choice("mutual", "t2s", "s2t")] = "mutual",
         stop_grad: bool = True,
         mid_loss: Annotated[str, Choice("ln_mse", "cosine", "raw_mse", "aux_kl")] = "ln_mse",
+        teach_exits: bool = False,
         out_loss: Annotated[str, Choice("kl", "decoupled")] = "kl",
         width: Annotated[int, Range(3, 4096)] = 128,
         out_alpha: Annotated[float, Range(0, 100)] = 1.0,
@@ -113,21 +120,20 @@ class HMKD(Method):
         self.void = NCKD_IS_VOID if use_out and out_weight and out_loss == "decoupled" and setup.classes < 3 else ""
         if self.void and not out_alpha:
             raise NotApplicable(f"{self.void}, and out_alpha=0 leaves out what the label's class says")
-        self.temperature, self.ramp, self.stop_grad = temperature, ramp, stop_grad
-        self.hard_weight, self.aux_weight = hard_weight, aux_weight
+        self.temperature, self.hard_weight, self.aux_weight = temperature, hard_weight, aux_weight
+        self.ramp, self.rho, self.stop_grad = ramp, 1.0, stop_grad
         self.out_weight = out_weight if use_out else 0.0
         self.mid_weight = mid_weight if use_mid else 0.0
-        self.out_loss, self.mid_loss = out_loss, mid_loss
-        self.out_alpha, self.out_beta = out_alpha, out_beta
+        self.out_loss, self.out_alpha, self.out_beta = out_loss, out_alpha, out_beta
+        self.mid_loss, self.teach_exits = mid_loss, teach_exits
         self.to_student, self.to_teacher = direction != "s2t", direction != "t2s"
         self.merges = self.mid_weight > 0 or aux_weight > 0
         if self.merges:  # nothing is added, hence nothing trained, that no loss reads
             sides = {"student": setup.student, "teacher": setup.taught_by}
             channels = {side: [c for c, _ in shapes.stages] for side, shapes in sides.items()}
             self.merge = nn.ModuleDict({side: StageEnsemble(cs, width, ensemble) for side, cs in channels.items()})
-            guesses = aux_weight > 0 or mid_loss == "aux_kl"
-            self.heads = nn.ModuleDict({side: nn.Linear(width, setup.classes) for side in self.merge if guesses})
-        self.rho = 1.0
+            guessing = self.merge if aux_weight > 0 or mid_loss == "aux_kl" or teach_exits else ()
+            self.heads = nn.ModuleDict({side: nn.Linear(width, setup.classes) for side in guessing})
         self.last_features: dict[str, Tensor] = {}
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
@@ -160,6 +166,10 @@ class HMKD(Method):
                 losses["mid_student"] = mid_weight * self.distance(mine, self.target(yours))
             if mid_weight and self.to_teacher:
                 losses["mid_teacher"] = mid_weight * self.distance(yours, self.target(mine))
+            if mid_weight and self.teach_exits and self.to_student:
+                losses["exit_student"] = mid_weight * self.exit_loss(guess["student"], teacher.logits)
+            if mid_weight and self.teach_exits and self.to_teacher:
+                losses["exit_teacher"] = mid_weight * self.exit_loss(guess["teacher"], student.logits)
         return losses
 
     def target(self, x: Tensor) -> Tensor:
@@ -172,6 +182,10 @@ class HMKD(Method):
             alpha, beta = self.out_alpha, self.out_beta
             return decoupled_divergence(learner, target, labels, self.temperature, alpha=alpha, beta=beta)
         return soft_divergence(learner, target, self.temperature)
+
+    def exit_loss(self, learner: Tensor, target: Tensor) -> Tensor:
+        """Divergence of the learner's auxiliary logits (B, K) from the other network's logits."""
+        return soft_divergence(at_least_float32(learner), at_least_float32(self.target(target)), self.temperature)
 
     def distance(self, learner: Tensor, target: Tensor) -> Tensor:
         """Distance of the learner's merged feature (B, D), or auxiliary logits (B, K), from the target's."""
@@ -193,9 +207,19 @@ class HMKD(Method):
     def notes(self) -> tuple[str, ...]:
         return (*super().notes(), *([self.void] if self.void else []))
 
+    def stage_weights(self) -> dict[str, float]:
+        """Where one weight holds for all windows and is learnt: of each stage of each network, shallow to deep."""
+        merges = {side: cast(StageEnsemble, merge) for side, merge in self.merge.items()} if self.merges else {}
+        return {
+            f"stage_weight_{side}_{number}": weight
+            for side, merge in merges.items()
+            if merge.how == "softmax"
+            for number, weight in enumerate(merge.scores.detach().softmax(dim=0).tolist(), start=1)
+        }
+
     def facts(self) -> dict[str, float]:
-        """Spread of each merged feature over the last batch (0 collapsed, 1 at most)."""
-        facts = {}
+        """Weights of stages, and each merged feature's spread over the last batch (0 collapsed, 1 at most)."""
+        facts = self.stage_weights()
         for side, feature in self.last_features.items():
             spread = float(_normalised(feature).std(dim=0, correction=0).mean())
             facts[f"feature_std_{side}"] = spread

@@ -64,3 +64,5 @@ class Asked:
     """Where hyper-parameters are from and with which budget they were searched; empty where none were."""
     cautions: tuple[str, ...] = ()
     """What must be said of the data, such as how much of the recordings is in no window; usually none."""
+    max_seeds: int = 0
+    """At most how many seeds were to be run where they were added as they were needed; 0 where they were stated."""

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+UNTUNED = "untuned"
+"""What is said of a row for which a preset has nothing."""
+
 
 class RowRole(StrEnum):
     """What a row of a table is: one of the two networks trained alone, which is not ranked, or a method."""
@@ -37,6 +40,9 @@ class Place:
     """The group of people who were recorded; datasets that share it are of the same people. Empty where a plan of an
     older kdbench does not say: then the dataset's own."""
 
+    judged: str = ""
+    """The person who is judged in the fold, where that is one; empty where there are several."""
+
     @property
     def group(self) -> str:
         """The group of people, by name."""
@@ -45,5 +51,5 @@ class Place:
     @property
     def name(self) -> str:
         """The place in one line."""
-        fold = f" fold {self.fold}" if self.fold else ""
+        fold = f" person {self.judged}" if self.judged else f" fold {self.fold}" if self.fold else ""
         return f"{self.dataset} {self.pair} {self.row} seed {self.seed}{fold}"

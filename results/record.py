@@ -9,8 +9,14 @@ from typing import Any, Literal
 
 SCHEMA = 1
 
+FAILURES = ("failed", "killed", "timed-out", "out-of-memory")
+"""How a run can fail: by an error of its own, with its process, by taking too long, for want of memory."""
+
 WEIGHTS = "student.pt"
 """The file beside a record that holds what was deployed, and what teaches where others are taught by it."""
+
+TRAIN_ACCURACY = "train_accuracy"
+"""In a curve: share of some training windows that what is deployed gets right after an epoch."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Record:
     """SHA-256 of the files beside the record, by name; empty in records that were made before it was kept."""
     teacher_weights: str | None = None
     """SHA-256 of the weights file of the teacher that taught; None without one, and in records made before."""
+    failure: str = ""
+    """Which of `FAILURES` it was; empty where the run is done, and in failed ones made before it was kept."""
 
     def __post_init__(self) -> None:
         if not _is_int(self.schema) or self.schema != SCHEMA:
@@ -176,4 +184,5 @@ _WANTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "finished": _TEXT,
     "files": _TEXTS,
     "teacher_weights": _TEXT_OR_NONE,
+    "failure": ("nothing, or one of " + ", ".join(FAILURES), lambda value: value in ("", *FAILURES)),
 }

@@ -33,6 +33,8 @@ class Cell:
     """What follows in brackets."""
     standing: Standing | None = None
     marks: tuple[Mark, ...] = ()
+    runs: tuple[str, ...] = ()
+    """Digests of the runs that it comes from."""
 
     @property
     def body(self) -> str:

@@ -75,7 +75,7 @@ def test_a_network_and_a_dataset_are_one_file_each(copied_in: str, tmp_path: Pat
         return kdbench_runs(*arguments, folder=tmp_path, path=copied_in)
 
     assert "One convolution over the window" in runs("list", "networks")
-    assert "width  int  32  [1, 1024]" in runs("show", "pooled_cnn")
+    assert "width     int  32   [1, 1024]" in runs("show", "pooled_cnn")
     assert "pooled_cnn" in runs("profile", "pooled_cnn", "--no-latency")
     assert "120 windows of 1 x 64 samples at 50 Hz" in runs("data", "show", "pendulum")
     job = ["-d", "pendulum", "-p", "pooled_cnn:mlp(hidden=8)", "-m", "kd", "-S", "recipe.epochs=1"]

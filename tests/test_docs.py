@@ -1,4 +1,4 @@
-"""The pages of methods and networks say what docstrings and signatures say."""
+"""The pages of methods, networks and datasets say what docstrings and signatures say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from kdbench.catalog.find import METHODS, NETWORKS
+from kdbench.catalog.find import DATASETS, METHODS, NETWORKS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,9 +32,9 @@ def test_pages_are_those_that_the_command_makes(generate: ModuleType) -> None:
     assert not old, "run `python docs/generate.py`"
 
 
-def test_every_method_and_network_has_a_page_with_every_setting_explained(generate: ModuleType) -> None:
+def test_every_method_network_and_dataset_has_a_page_with_every_setting_explained(generate: ModuleType) -> None:
     pages = generate.pages()
-    for kind, catalog in (("methods", METHODS), ("networks", NETWORKS)):
+    for kind, catalog in (("methods", METHODS), ("networks", NETWORKS), ("datasets", DATASETS)):
         for name in catalog.names():
             page = pages[f"docs/{kind}/{name}.md"]
             assert "::\n" not in page

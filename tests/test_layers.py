@@ -37,11 +37,11 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
     "training": {"architectures", "catalog", "data", "methods", "results", "spec"},
     "schedule": {"plan", "provenance", "results", "spec", "store"},
     "worker": {"catalog", "costs", "data", "provenance", "results", "schedule", "spec", "store", "training"},
-    "executors": {"catalog", "provenance", "results", "schedule", "worker"},
+    "executors": {"catalog", "provenance", "results", "schedule", "store", "worker"},
+    "tune": {"catalog", "plan", "provenance", "results", "schedule", "spec", "store"},
     "track": {"plan", "results", "store"},
     "observers": {"plan", "results", "schedule", "store", "track"},
     "contract": {"architectures", "catalog", "methods", "spec", "training"},
-    "tune": {"catalog", "plan", "results", "schedule", "spec", "store"},
     "commands": {
         "catalog",
         "costs",
@@ -68,11 +68,16 @@ WITHOUT_TORCH += [
     "results",
     "observers",
     "session",
+    "catalog.citations",
+    "commands.citations",
     "commands.stats",
     "commands.status",
     "commands.tables",
 ]
-FROM_OTHERS = {"sqlalchemy": {"benchmark/track/tracker.py"}}  # not stated itself: mlflow lets its exceptions through
+FROM_OTHERS = {  # not stated among what is always installed
+    "sqlalchemy": {"benchmark/track/tracker.py"},  # mlflow lets its exceptions through
+    "pyarrow": {"benchmark/data/whar.py"},  # of the extra `whar`
+}
 IN_ONE_FILE = ["optuna", "mlflow", "pooch", "rich"]
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from kdbench.architectures import Backbone, Shapes, probe
+from kdbench.catalog.channels import seen
 from kdbench.catalog.find import DATASETS
+from kdbench.catalog.schema import CHANNELS
 from kdbench.data import Dataset, Description, Prepared, prepare
 from kdbench.machine import Runtime
 from kdbench.spec.cell import Part
@@ -34,8 +36,9 @@ def make_network(cls: type[Backbone], part: Part, about: Description) -> Backbon
 
     Raises:
         ValueError, RuntimeError: if it cannot take such windows.
+        KdbenchError: if it is to see channels that there are not.
     """
-    return cls(len(about.channels), about.length, len(about.classes), **dict(part.settings))
+    return network_for(cls, part, tuple(channel.name for channel in about.channels), about.length, len(about.classes))
 
 
 def network_shapes(cls: type[Backbone], part: Part, about: Description) -> Shapes:
@@ -45,10 +48,25 @@ def network_shapes(cls: type[Backbone], part: Part, about: Description) -> Shape
         ValueError, RuntimeError: if it cannot take such windows.
     """
     known: Any = cls  # mypy takes a class of modules for not hashable
-    return _shapes(known, part, len(about.channels), about.length, len(about.classes))
+    return _shapes(known, part, tuple(channel.name for channel in about.channels), about.length, len(about.classes))
 
 
 @cache
-def _shapes(cls: type[Backbone], part: Part, channels: int, length: int, classes: int) -> Shapes:
+def _shapes(cls: type[Backbone], part: Part, names: tuple[str, ...], length: int, classes: int) -> Shapes:
     with torch.random.fork_rng(devices=[]):
-        return probe(cls(channels, length, classes, **dict(part.settings)), channels, length)
+        return probe(network_for(cls, part, names, length, classes), len(names), length)
+
+
+def network_for(cls: type[Backbone], part: Part, names: tuple[str, ...], length: int, classes: int) -> Backbone:
+    """A network for windows whose channels have these names.
+
+    Raises:
+        ValueError, RuntimeError: if it cannot take such windows.
+        KdbenchError: if it is to see channels that there are not.
+    """
+    chosen = seen(part, names)
+    settings = {key: value for key, value in part.settings if key != CHANNELS.name}
+    network = cls(len(chosen), length, classes, **settings)
+    if len(chosen) < len(names):
+        network.sees = chosen
+    return network

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
+from kdbench.architectures import Backbone
 from kdbench.errors import KdbenchError, nearest
 from kdbench.settings import Choice, Range
 from kdbench.spec.cell import Part
@@ -17,19 +18,23 @@ from kdbench.spec.words import Spec, Value
 
 @dataclass(frozen=True)
 class Setting:
-    """One keyword-only argument of a class.
+    """One keyword-only argument of a class, or one that all classes of a kind take.
 
     Args:
         name: the keyword.
         type: str, int, float or bool.
         default: its default.
         legal: which values it may have; None for any of its type.
+        silent: whether a part leaves it out where it has its default, since it came when there were cells already.
+        meaning: for people to read, where no docstring says it.
     """
 
     name: str
     type: type
     default: Value
     legal: Range | Choice | None
+    silent: bool = False
+    meaning: str = ""
 
     def read(self, value: Value, owner: str) -> Value:
         """The value as its type has it.
@@ -48,12 +53,19 @@ class Setting:
         return value
 
 
+CHANNELS = Setting(
+    *("channels", str, "all", None),
+    silent=True,
+    meaning="which it sees: names, or groups such as `acc` or `wrist`, joined by `+`.",
+)
+"""Which channels a network sees, by `kdbench.catalog.channels`; every network takes it, and no class has to know."""
+
 _ARTICLE: dict[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @cache
 def settings_of(cls: Any) -> Mapping[str, Setting]:
-    """The settings that a class takes, in the order of its signature.
+    """The settings that a class takes, in the order of its signature; of a network also ``channels``.
 
     Raises:
         KdbenchError: if one lacks a default or is of no plain type.
@@ -71,18 +83,19 @@ def settings_of(cls: Any) -> Mapping[str, Setting]:
             raise KdbenchError(f"{cls.__name__}: {parameter.name} {wanted}")
         default = float(parameter.default) if plain is float else parameter.default
         schema[parameter.name] = Setting(parameter.name, plain, default, legal)
-    return schema
+    return schema | {CHANNELS.name: CHANNELS} if issubclass(cls, Backbone) else schema
 
 
 def closed(cls: Any, spec: Spec) -> Part:
-    """A name with every default written out.
+    """A name with every default written out that is not silent.
 
     Raises:
         KdbenchError: if a setting is unknown, or a value is not legal.
     """
     chosen = _chosen(cls, spec)
-    settings = tuple((s.name, chosen.get(s.name, s.default)) for s in settings_of(cls).values())
-    return Part(spec.name, settings, cls.version)
+    settings = [(s, chosen.get(s.name, s.default)) for s in settings_of(cls).values()]
+    said = tuple((s.name, value) for s, value in settings if not (s.silent and value == s.default))
+    return Part(spec.name, said, cls.version)
 
 
 def short(cls: Any, spec: Spec) -> Spec:

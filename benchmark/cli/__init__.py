@@ -1,6 +1,6 @@
 """The command line. Imports nothing heavy: ``--help`` answers at once, commands import what they need."""
 
-from kdbench.cli import data, look, run, serve, stats, store, tune
+from kdbench.cli import cells, data, look, run, serve, stats, store, tune, views
 from kdbench.cli._main import main
 
-__all__ = ["data", "look", "main", "run", "serve", "stats", "store", "tune"]
+__all__ = ["cells", "data", "look", "main", "run", "serve", "stats", "store", "tune", "views"]

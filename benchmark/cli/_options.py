@@ -37,12 +37,14 @@ def executor_names() -> list[str]:
 
 def format_names() -> list[str]:
     """What ``table --format`` takes."""
-    from kdbench.results.render import page_formats
+    from kdbench.results.render import all_formats
 
-    return [*page_formats(), "csv", "csv-wide"]
+    return all_formats()
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one."""
+
     def decorate(command: Any) -> Any:
         for option in reversed(options):
             command = option(command)
@@ -77,7 +79,8 @@ _selecting = (
         help="Networks, or a list of pairs by name (`kdbench list pairs`); several as above.",
     ),
     click.option("-m", "--method", "methods", multiple=True, metavar="NAME", help="Method; several as above."),
-    click.option("--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 0,3."),
+    click.option("--seeds", metavar="SEEDS", help="5 (seeds 0 to 4), 0-4 or 0,3; auto adds them as they are needed."),
+    click.option("--max-seeds", type=click.IntRange(2), help="With --seeds auto: at most so many.  [default: 12]"),
     click.option("--recipe", metavar="NAME", help="How networks are trained (`kdbench list recipes`)."),
     click.option("--protocol", metavar="NAME", help="How people are divided (`kdbench list protocols`)."),
     click.option(
@@ -89,8 +92,8 @@ _selecting = (
         help="Set a method's or recipe's key.",
     ),
 )
-searched = _options(*_selecting)
-selected = _options(
+searched = together(*_selecting)
+selected = together(
     *_selecting,
     click.option("--preset", metavar="FILE", help="Use the settings that `kdbench tune` found and wrote there."),
 )

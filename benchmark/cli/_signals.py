@@ -50,6 +50,5 @@ def stoppable() -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        if not stop.ending:  # else the process is about to end, and is not to be disturbed
-            for number, handler in heard.items():
-                signal.signal(number, handler)
+        for number, handler in heard.items():  # a process that is about to end is not to be disturbed
+            signal.signal(number, signal.SIG_IGN if stop.ending else handler)

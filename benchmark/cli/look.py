@@ -41,12 +41,12 @@ def profile(
     MODEL is a network as in `mlp(hidden=64)`; a PAIR as in `resnet_lstman:mlp`, or a list of pairs by name, shows how
     many times less the student costs than its teacher.
     """
-    from kdbench.commands.profile import SECONDS, profile, size_of, window_size
+    from kdbench.commands.profile import SECONDS, numbered, profile, size_of
     from kdbench.spec.words import Spec
 
     if dataset is not None and (window is not None or classes is not None):
         raise click.UsageError("--dataset says what --window and --classes say; give one or the other")
-    size = (*window_size(window or "9x128"), classes or 6) if dataset is None else size_of(Spec.parse(dataset))
+    size = numbered(window or "9x128", classes or 6) if dataset is None else size_of(Spec.parse(dataset))
     seconds = 0 if no_latency else SECONDS
     form = format_of(form, output, "text", {".txt": "text"})
     write(profile(names, size, form=form, seconds=seconds, layers=layers), output)

@@ -1,14 +1,16 @@
-"""Commands around a matrix: what would run, run it, what did, its table, its figure."""
+"""Commands around a matrix: what would run, run it, what did, its table."""
 
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kdbench.cli._limits import limited
 from kdbench.cli._main import main
 from kdbench.cli._options import (
     executor_names,
@@ -25,7 +27,18 @@ from kdbench.cli._options import (
 from kdbench.cli._output import echo
 from kdbench.cli._signals import stoppable
 
+HOW = ("jobs", "executor", "retry", "rerun_stale", "force", "timeout", "fail_fast", "shard")
+CLEAR, PAUSE, LOOKS = "\033[H\033[2J", 2.0, 2
 STOPPED = "stopped; finished cells and checkpoints are kept, run the same command again to go on"
+
+METRICS = click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    default=("macro_f1", "accuracy"),
+    show_default=True,
+    help="macro_f1, accuracy, weighted_f1, worst_person_f1, calibration_error, agreement, ...",
+)
 
 
 @main.command()
@@ -54,22 +67,23 @@ def plan(cells: bool, **chosen: Any) -> None:
     help="serial or processes.  [default: processes where -j is above 1]",
 )
 @click.option("--no-track", is_flag=True, help="Do not write to MLflow.")
-@click.option("--retry-failed", is_flag=True, help="Run cells again that failed.")
-@click.option("--stale", is_flag=True, help="Run cells again whose source changed since.")
-def run(jobs: int | None, executor: str | None, no_track: bool, retry_failed: bool, stale: bool, **chosen: Any) -> None:
+@limited
+def run(no_track: bool, retry_failed: bool, **chosen: Any) -> None:
     """Run what is missing and print the table. Without options: the matrix `quick`.
 
-    Stop it with Ctrl-C whenever you like: run it again and it goes on from there.
+    Stop it with Ctrl-C whenever you like: run it again and it goes on from there. Several runs may share a store.
     """
+    how = {key: chosen.pop(key) for key in HOW}
+    if retry_failed:
+        from kdbench.results.record import FAILURES
+
+        how["retry"] = FAILURES
     with stoppable() as stop:
         try:
             ran = session(chosen).run(
-                jobs=jobs,
                 track=not no_track,
-                retry_failed=retry_failed,
-                rerun_stale=stale,
-                executor=executor,
                 show=lambda text: echo(f"\n{text}"),
+                **how,
             )
             code = ran.exit_code
         except KeyboardInterrupt:
@@ -83,8 +97,11 @@ def run(jobs: int | None, executor: str | None, no_track: bool, retry_failed: bo
 @selected
 @in_store
 @with_data
+@click.option("--state", metavar="STATE", help="List the cells of a state: done, running, failed, killed, missing, ...")
+@click.option("--json", "as_json", is_flag=True, help="Every cell as JSON: digest, name, state, reason, epochs.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until nothing runs.")
 @click.option("--verify", is_flag=True, help="Hold every file of the store against its checksum instead; 1 if damaged.")
-def status(verify: bool, **chosen: Any) -> None:
+def status(verify: bool, state: str | None, as_json: bool, watch: bool, **chosen: Any) -> None:
     """Show what is done, running, failed (and why), stale or missing. Without options: of the matrix run last."""
     if verify:
         from kdbench.commands.upkeep import verify_text
@@ -93,7 +110,17 @@ def status(verify: bool, **chosen: Any) -> None:
         text, well = verify_text(Store(chosen["store"]))
         echo(text)
         sys.exit(0 if well else 1)
-    echo(session(chosen, last=True).status())
+    asked = session(chosen, last=True)
+    if state or as_json:
+        echo(asked.cells(state, as_json=as_json))
+        return
+    echo(text := asked.status())
+    quiet = 0 if "\nrunning" in text else LOOKS
+    while watch and quiet < LOOKS:  # between two cells nothing may seem to run
+        time.sleep(PAUSE)
+        text = asked.status()
+        quiet = 0 if "\nrunning" in text else quiet + 1
+        echo(f"{CLEAR if sys.stdout.isatty() else ''}{text}")
 
 
 @main.command()
@@ -105,41 +132,38 @@ def status(verify: bool, **chosen: Any) -> None:
     "form",
     metavar="NAME",
     callback=named("formats", format_names),
-    help="markdown, or csv: a line per run; csv-wide and --costs have a line per row.  [default: by -o, or markdown]",
+    help="markdown, html, json, latex (a document), latex-input (tables alone), or csv: a line per run; csv-wide has a "
+    "line per row, csv-summary per row and block.  [default: by -o, or markdown]",
 )
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    default=("macro_f1", "accuracy"),
-    show_default=True,
-    help="macro_f1, accuracy, weighted_f1, worst_person_f1, calibration_error, agreement, ...",
-)
+@METRICS
 @click.option(
     "--costs", is_flag=True, help="What the networks cost: each alone beside its scores, and against the teacher."
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-def table(form: str | None, metrics: tuple[str, ...], costs: bool, output: Path | None, **chosen: Any) -> None:
-    """Print the table of what has been run. Without options: of the matrix run last."""
-    form, metrics = format_of(form, output, "markdown"), tuple(part for each in metrics for part in each.split(","))
-    asked = session(chosen, last=True)
-    write(asked.cost_table(form, metrics) if costs else asked.table(form, metrics), output)
-
-
-@main.command()
-@selected
-@in_store
-@with_data
-@click.option("--metric", default="macro_f1", show_default=True)
-@click.option("--costs", is_flag=True, help="Draw the metric against multiply-adds instead.")
+@click.option("--beside-default", is_flag=True, help="Defaults beside what --preset FILE gave, and the gain from it.")
+@click.option(
+    "--sort",
+    type=click.Choice(["kind", "value", "rank", "name"]),
+    default="kind",
+    show_default=True,
+    help="Order of the methods; teacher and student alone come first.",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Its ending gives the format: png, pdf or svg.  [default: gain.png; costs.png with --costs]",
+    help="Write to a file; beside a .tex, what it names goes to a .bib.",
 )
-def plot(metric: str, costs: bool, output: Path | None, **chosen: Any) -> None:
-    """Draw the gain over the student alone, every seed a point. Without options: of the matrix run last."""
-    path = output or Path("costs.png" if costs else "gain.png")
-    session(chosen, last=True).plot(metric, path, costs=costs)
-    echo(f"wrote {path}")
+def table(form: str | None, metrics: tuple[str, ...], output: Path | None, **chosen: Any) -> None:
+    """Print the table of what has been run. Without options: of the matrix run last."""
+    costs, beside_default, sort = (chosen.pop(key) for key in ("costs", "beside_default", "sort"))
+    if costs and beside_default:
+        raise click.UsageError("--costs and --beside-default are two tables; give one of them")
+    form, metrics = format_of(form, output, "markdown"), tuple(part for each in metrics for part in each.split(","))
+    asked = session(chosen, last=True)
+    if beside_default:
+        text = asked.beside_default(form, metrics)
+    else:
+        text = asked.cost_table(form, metrics) if costs else asked.table(form, metrics, sort=sort)
+    write(text, output)
+    if output is not None and form.startswith("latex"):
+        write(asked.citations(), output.with_suffix(".bib"))

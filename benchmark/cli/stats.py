@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import in_store, selected, session, with_data, write
+from kdbench.cli._options import format_of, in_store, selected, session, with_data, write
 
 OUTPUT = click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 METRIC = click.option("--metric", default="macro_f1", show_default=True, help="macro_f1 or accuracy.")
-FORM = click.option("--format", "form", metavar="NAME", default="markdown", show_default=True)
+FORM = click.option("--format", "form", metavar="NAME", help="[default: by -o, or markdown]")
 JSON = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 
 
@@ -33,13 +33,14 @@ JSON = click.option("--json", "as_json", is_flag=True, help="The same as --forma
 @JSON
 @OUTPUT
 def stats(
-    metric: str, equivalent: float, aa: bool, form: str, as_json: bool, output: Path | None, **chosen: Any
+    metric: str, equivalent: float, aa: bool, form: str | None, as_json: bool, output: Path | None, **chosen: Any
 ) -> None:
     """Show what the answer rests on: every pair, gains with intervals, ranks, and where the noise is.
 
     Without options: of the matrix run last.
     """
-    asked, form = session(chosen, last=True), "json" if as_json else form
+    form = format_of("json" if as_json else form, output, "markdown")
+    asked = session(chosen, last=True)
     write(asked.alarms(metric, form) if aa else asked.stats(metric, form, equivalent=equivalent / 100), output)
 
 
@@ -59,7 +60,7 @@ def compare(
     second: str,
     metric: str,
     row: str | None,
-    form: str,
+    form: str | None,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -69,7 +70,7 @@ def compare(
     A and B are labels of rows, such as "student alone", or folders of results: then each row that both have is compared
     with itself. Without options: of the matrix run last in each store.
     """
-    form = "json" if as_json else form
+    form = format_of("json" if as_json else form, output, "markdown")
     if Path(first).is_dir() and Path(second).is_dir():
         one, other = (session({**chosen, "store": Path(folder)}, last=True) for folder in (first, second))
         write(one.compare_with(other, row, metric, form), output)

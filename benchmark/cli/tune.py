@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kdbench.cli._main import main
-from kdbench.cli._options import executor_names, in_store, named, on_device, searched, session, with_data, write
+from kdbench.cli._options import (
+    executor_names,
+    format_of,
+    in_store,
+    named,
+    on_device,
+    searched,
+    session,
+    with_data,
+    write,
+)
 from kdbench.cli._output import echo
+from kdbench.cli._signals import stoppable
+from kdbench.errors import KdbenchError
 
 if TYPE_CHECKING:
     from kdbench.session import Session
 
+STOPPED = "stopped; finished trials, cells and checkpoints are kept, run the same command again to go on"
+
+HOW = ("trials", "storage", "jobs", "executor", "prune", "stale")
+DEFAULTS = {"protocol": "subject-val-v1", "seeds": "1"}
 in_storage = click.option(
     "--storage",
     metavar="URL",
@@ -24,7 +43,21 @@ in_storage = click.option(
 )
 
 
-@main.group(invoke_without_command=True)
+EPILOG = """\b
+Examples:
+  kdbench tune --recipe cpu --dry-run                what it would run, and for about how long
+  kdbench tune -c mine.toml -j 8                     20 trials of every row of a matrix; mine-preset.toml
+  kdbench tune -c mine.toml -j 8 --trials 40         20 more; what was run counts
+  kdbench tune status                                from another terminal: how far it is, and what failed
+  kdbench tune table                                 what was found, and how much hangs on it
+  kdbench tune plot                                  history and slices, a figure for each row
+  kdbench run -c mine.toml                           the matrix with defaults
+  kdbench run -c mine.toml --preset mine-preset.toml and with what was found
+  kdbench table --beside-default                     both, and what tuning gained
+"""
+
+
+@main.group(invoke_without_command=True, epilog=EPILOG)
 @searched
 @in_store
 @with_data
@@ -32,6 +65,8 @@ in_storage = click.option(
 @in_storage
 @click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Finished trials of every row.")
 @click.option("--no-teacher", is_flag=True, help="Leave the teacher as the recipe has it.")
+@click.option("--prune", is_flag=True, help="Give up trials that are below the median of earlier ones, between folds.")
+@click.option("--stale", is_flag=True, help="Run cells again whose source changed since; without it they are refused.")
 @click.option("-j", "--jobs", type=click.IntRange(1), help="Cells run at a time.  [default: as `run`]")
 @click.option(
     "--executor",
@@ -47,27 +82,30 @@ in_storage = click.option(
     help="Write the preset here.  [default: MATRIX-preset.toml]",
 )
 @click.pass_context
-def tune(
-    context: click.Context,
-    /,
-    trials: int,
-    no_teacher: bool,
-    jobs: int | None,
-    executor: str | None,
-    dry_run: bool,
-    output: Path | None,
-    **chosen: Any,
-) -> None:
+def tune(context: click.Context, /, *, dry_run: bool, output: Path | None, no_teacher: bool, **chosen: Any) -> None:
     """Search settings for every row with the same budget, on held-out training people; write them as a preset.
 
-    The protocol is subject-val-v1 with all its folds, the seed 0, if nothing else is said. Stop it with Ctrl-C whenever
-    you like: run it again and it goes on. Several processes may run the same command.
+    A trial is a row's settings, trained once for each fold of the training people (protocol subject-val-v1, seed 0, if
+    nothing else is said). Trial 0 has the defaults. Searched are the learning rate, the weight decay and what `kdbench
+    show METHOD` gives a range to search; test people are never read.
+
+    Stop it with Ctrl-C whenever you like: run it again and it goes on. Several processes may run the same command.
     """
-    if context.invoked_subcommand is None:
-        how = {"trials": trials, "storage": chosen.pop("storage"), "jobs": jobs, "executor": executor}
-        chosen["protocol"] = chosen["protocol"] or "subject-val-v1"
-        chosen["seeds"] = chosen["seeds"] or "1"
-        _tune(session(chosen), how | {"teacher": not no_teacher}, output, dry_run=dry_run)
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+    else:
+        how = {name: chosen.pop(name) for name in HOW} | {"teacher": not no_teacher}
+        asked = session(chosen | {key: chosen[key] or value for key, value in DEFAULTS.items()})
+        _tune(asked, how, output, dry_run=dry_run)
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Options before a command below are for `tune` itself, and would be dropped without a word."""
+    for parameter in context.command.params:
+        if context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE:
+            option = parameter.opts[-1]
+            said = f"{option} belongs behind the command: kdbench tune {context.invoked_subcommand} {option}"
+            raise click.UsageError(said)
 
 
 def _tune(asked: Session, how: dict[str, Any], output: Path | None, *, dry_run: bool) -> None:
@@ -76,13 +114,18 @@ def _tune(asked: Session, how: dict[str, Any], output: Path | None, *, dry_run: 
 
         echo(preview(asked.matrix, asked.runtime, AskTune(**how)))
         return
-    try:
-        tuned = asked.tune(**how)
-    except KeyboardInterrupt:
-        echo("\nstopped; finished trials and cells are kept, run the same command again to go on", err=True)
-        sys.exit(130)
-    echo(tuned.text)
     path = output or Path(f"{asked.matrix.name}-preset.toml")
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):  # said before hours of search, not after
+        raise KdbenchError(f"{path.parent} is no folder that can be written to; -o names the preset's file")
+    with stoppable() as stop:
+        try:
+            tuned = asked.tune(**how)
+        except KeyboardInterrupt:
+            stop.ending = True
+            with suppress(OSError):  # the terminal has gone
+                echo(f"\n{STOPPED}", err=True)
+            sys.exit(stop.exit_code)
+    echo(tuned.text)
     write(tuned.preset.to_toml(), path)
     echo(f"`kdbench run --preset {path}` uses it", err=True)
 
@@ -101,12 +144,13 @@ def status(store: Path, storage: str | None) -> None:
 @tune.command()
 @in_store
 @in_storage
-@click.option("--format", "form", metavar="NAME", default="markdown", show_default=True, help="markdown or csv.")
+@click.option("--format", "form", metavar="NAME", help="As of `kdbench table`.  [default: by -o, or markdown]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-def table(store: Path, storage: str | None, form: str, output: Path | None) -> None:
+def table(store: Path, storage: str | None, form: str | None, output: Path | None) -> None:
     """Print what was found, and how flat the objective is around it."""
     from kdbench.commands.studies import found_text, kept_studies
 
+    form = format_of(form, output, "markdown")
     with kept_studies(store, storage) as studies:
         write(found_text(studies, form), output)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from kdbench.errors import KdbenchError
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry
+from kdbench.results.record import FAILURES
 from kdbench.store.drivers import drivers
-from kdbench.store.records import Store
+from kdbench.store.records import Store, is_digest
+from kdbench.text import counted
 
-STATES = ("done", "stale", "running", "stopped", "failed", "without teacher", "missing")
+STATES = ("done", "stale", "running", "stopped", *FAILURES, "without teacher", "missing")
 """In the order in which they are told: stale ones are done, and of an older source; a cell without teacher lost it."""
 
 
@@ -42,6 +45,8 @@ def to_run(states: Mapping[str, str]) -> list[str]:
 
 
 def _state(digest: str, entry: Entry, store: Store, alive: set[str]) -> str:
+    if entry.status == "failed" and entry.record is not None:
+        return entry.record.failure or "failed"
     if entry.status != "missing":
         return "stale" if entry.stale else entry.status
     if digest in alive:
@@ -49,3 +54,18 @@ def _state(digest: str, entry: Entry, store: Store, alive: set[str]) -> str:
     if entry.reason:
         return "without teacher"
     return "missing" if store.epoch(digest) is None else "stopped"
+
+
+def cell_named(store: Store, prefix: str) -> str:
+    """The digest of a cell in a store, finished or not, from the beginning of it.
+
+    Raises:
+        KdbenchError: if there is none, or there are several.
+    """
+    cells = sorted(path.name for path in store.root.glob("*") if path.is_dir() and is_digest(path.name))
+    found = [digest for digest in cells if prefix and digest.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise KdbenchError(f"{prefix!r} is the beginning of {counted(len(found), 'cell')}: {', '.join(found[:5])}")
+    raise KdbenchError(f"no cell in {store.root} begins with {prefix!r}; `kdbench plan --cells` lists the digests")

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from kdbench.catalog.build import load_data, make_dataset
 from kdbench.catalog.find import DATASETS
@@ -19,8 +21,14 @@ from kdbench.machine import Runtime
 from kdbench.spec.words import Spec
 from kdbench.text import aligned
 
+if TYPE_CHECKING:
+    from kdbench.results.figures import Maps
+
 SHOWN_APART = ("people", "account", "rows lost", "warnings")
 """Parts of a dataset's report that are more than a number or a word."""
+
+MOST_WINDOWS = 400
+"""Windows of a class, evenly out of all, that its spectrum is the mean of."""
 
 MOST_LINES = 40
 """Files, people or classes whose rows are listed."""
@@ -150,7 +158,7 @@ def _accounts(account: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterato
 
 
 def plot(dataset: Spec, where: Runtime, path: Path) -> None:
-    """Draw an example window of each class that has one, of a training person where there is one."""
+    """Draw a window of each class, of a training person where there is one, spectra, and maps of windows and losses."""
     from kdbench.results.figures import windows_figure
 
     data = _load(dataset, where, download=True)
@@ -162,9 +170,40 @@ def plot(dataset: Spec, where: Runtime, path: Path) -> None:
     for number, channel in enumerate(about.channels):
         units.setdefault(channel.unit, []).append((channel.name, number))
     try:
-        windows_figure(windows.x[rows[first]], classes, units, about.rate, path, title=about.title)
+        windows_figure(
+            windows.x[rows[first]], classes, units, about.rate, path, title=about.title, maps=_maps(data, labels, units)
+        )
     except ValueError as error:
         raise KdbenchError(str(error)) from None
+
+
+def _maps(data: Prepared, labels: npt.NDArray[np.int64], units: Mapping[str, list[tuple[str, int]]]) -> Maps:
+    """What is drawn below the example windows; ``labels`` are those of the classes that have any."""
+    from kdbench.results.figures import Maps
+
+    windows, spectra = data.windows, {}
+    for unit, channels in units.items():
+        numbers = [number for _, number in channels]
+        means = []
+        for label in labels:
+            mine = np.flatnonzero(windows.y == label)
+            some = windows.x[mine[:: max(1, len(mine) // MOST_WINDOWS)]][:, numbers].astype(np.float64)
+            waves = (some - some.mean(axis=2, keepdims=True)) * np.hanning(some.shape[2])
+            means.append(np.abs(np.fft.rfft(waves, axis=2)).mean(axis=(0, 1)) * 4 / some.shape[2])
+        spectra[unit] = np.stack(means)
+    people, causes = np.unique(windows.person).tolist(), dict[str, npt.NDArray[np.float64]]()
+    named = data.report.get("account", {}).get("person", {})
+    for number, who in enumerate(people):
+        rows = {cause: count for cause, count in named.get(str(data.person(who)), {}).items() if cause != "unlabelled"}
+        for cause in rows.keys() - {"in windows"}:
+            causes.setdefault(cause, np.zeros(len(people)))[number] = rows[cause] / sum(rows.values())
+    return Maps(
+        people=[(data.person(who), bool(windows.test[windows.person == who].all())) for who in people],
+        counts=np.array([[int(((windows.person == p) & (windows.y == k)).sum()) for k in labels] for p in people]),
+        spectra=spectra,
+        frequencies=np.fft.rfftfreq(windows.x.shape[2], 1 / data.description.rate).astype(np.float64),
+        lost=dict(sorted(causes.items())),
+    )
 
 
 def splits(dataset: Spec, named: str, seed: int, where: Runtime) -> str:

@@ -29,6 +29,10 @@ def fresh_plan(
         DataUnavailable: if a dataset cannot be had and nothing may stand in for it.
         KdbenchError: if a name, a setting or a role is unknown, or data are not what they should be.
     """
+    if matrix.fallback is not None:
+        from kdbench.catalog.find import DATASETS  # with torch, which who only reads a kept plan needs not
+
+        DATASETS.close(matrix.fallback)  # a slip in it is not to surface on the day that it is needed
     try:
         return _expand(matrix, where, download=True)
     except DataUnavailable as error:

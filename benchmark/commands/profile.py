@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from kdbench.catalog.build import make_dataset
+from kdbench.catalog.build import make_dataset, network_for
 from kdbench.catalog.find import DATASETS, NETWORKS
 from kdbench.costs.counting import counts
 from kdbench.costs.timing import costs
@@ -21,8 +21,8 @@ from kdbench.spec.pairs import pair_lists, parse_pairs
 from kdbench.spec.words import Spec
 from kdbench.text import aligned, first_line
 
-Size = tuple[int, int, int]
-"""Channels, samples and classes."""
+Size = tuple[tuple[str, ...], int, int]
+"""Names of the channels, samples and classes."""
 
 SECONDS = 0.5
 """How long each of latency and throughput is timed."""
@@ -40,6 +40,16 @@ def window_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def numbered(text: str, classes: int) -> Size:
+    """The size that ``9x128`` and a number of classes say; channels are called by their numbers from 0.
+
+    Raises:
+        KdbenchError: if the text has another form.
+    """
+    channels, length = window_size(text)
+    return tuple(map(str, range(channels))), length, classes
+
+
 def size_of(dataset: Spec) -> Size:
     """Channels, samples and classes of a dataset's windows.
 
@@ -47,7 +57,7 @@ def size_of(dataset: Spec) -> Size:
         KdbenchError: if there is no such dataset, or only data that are not here tell.
     """
     about = make_dataset(DATASETS.close(dataset)).description
-    return len(about.channels), about.length, len(about.classes)
+    return tuple(channel.name for channel in about.channels), about.length, len(about.classes)
 
 
 @dataclass(frozen=True)
@@ -92,8 +102,8 @@ def profile(names: Sequence[str], size: Size, *, form: str, seconds: float = SEC
     sheet = Sheet(columns, tuple(line.cells(keys) for line in lines))
     texts = [[column.heading for column in columns], *([cell.body for cell in row] for row in sheet.rows)]
     table = markdown_text(sheet) if form == "markdown" else "\n".join(aligned(texts))
-    channels, length, classes = size
-    head = f"windows of {channels} x {length}, {classes} classes"
+    seen, length, classes = size
+    head = f"windows of {len(seen)} x {length}, {classes} classes"
     if "latency_ms" in keys:
         head += "; times are of one CPU thread, and whatever else this machine does slows them"
     reasons = [f"{line.label}: {line.reason}" for line in lines if line.reason]
@@ -143,17 +153,19 @@ def _groups(names: Sequence[str]) -> list[list[Spec]]:
 
 def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool) -> _Line:
     part = NETWORKS.close(spec)
-    channels, length, classes = size
+    channels, length = len(size[0]), size[1]
     try:
         with torch.random.fork_rng(devices=[]):
-            network = NETWORKS.get(part.name)(channels, length, classes, **dict(part.settings))
+            network = network_for(NETWORKS.get(part.name), part, *size)
         if not layers:
             return _Line(label, costs(network, channels, length, seconds=seconds))
         counted = counts(network, channels, length)
+    except KdbenchError:  # channels that there are not
+        raise
     except (ValueError, RuntimeError, MemoryError) as error:
         reason = first_line(error)
         if not isinstance(error, ValueError) and re.search(r"memory|overflow", reason, re.IGNORECASE):
-            reason = f"too large for this machine's memory with {channels} x {length} and {classes} classes"
+            reason = f"too large for this machine's memory with {channels} x {length} and {size[2]} classes"
         return _Line(label, {}, reason=reason)
     except Exception as error:  # a plug-in's
         return _Line(label, {}, reason=f"broken: {error!r}")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from kdbench.commands.cells import cell_states, counts
-from kdbench.costs.estimate import Estimate
+from kdbench.commands.pace import expected, learnt
+from kdbench.commands.seen import refusals, seen_in
 from kdbench.errors import KdbenchError
 from kdbench.executors import executor
 from kdbench.machine import DEFAULT_STORE, Runtime
@@ -20,15 +22,22 @@ from kdbench.observers import Watched, watching
 from kdbench.plan.model import Plan
 from kdbench.results import Entry
 from kdbench.results.pages import scores_page
+from kdbench.results.record import Record
 from kdbench.results.render import page_text
+from kdbench.results.seen import Seen
 from kdbench.schedule.jobs import Job
+from kdbench.schedule.order import by_critical_path, part_of
 from kdbench.schedule.runner import Outcome, run_jobs, unfinished
 from kdbench.store.entries import entries
 from kdbench.store.memory import remember, remembered
 from kdbench.store.plugins import keep
 from kdbench.store.records import Store
 from kdbench.store.sweep import sharing, sweep_outputs
-from kdbench.text import counted, first_line
+from kdbench.text import counted, duration, first_line
+
+if TYPE_CHECKING:  # loaded where they are asked for
+    import pandas
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -38,16 +47,26 @@ class Ask:
     Args:
         jobs: how many cells at a time; None for as many as there are cores, one on a GPU.
         track: whether MLflow is kept in step.
-        retry_failed: whether cells that failed are run again.
+        retry: which failed cells are run again, of `kdbench.results.record.FAILURES`.
         rerun_stale: whether cells older than their source are run again.
         executor: where cells run, by name; None for what fits ``jobs``.
+        force: whether all cells are run again.
+        timeout: seconds that a cell may take in one go; None for as long as it likes.
+        fail_fast: whether nothing more begins once a cell has failed.
+        shard: the i-th of n parts of what is to be run, from 1.
+        ending: whether the table is shown and what comes next is said.
     """
 
     jobs: int | None = None
     track: bool = True
-    retry_failed: bool = False
+    retry: tuple[str, ...] = ()
     rerun_stale: bool = False
     executor: str | None = None
+    force: bool = False
+    timeout: float | None = None
+    fail_fast: bool = False
+    shard: tuple[int, int] = (1, 1)
+    ending: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,12 +78,55 @@ class Ran:
         outcome: which cells were trained, and what became of the others.
         entries: what the table is made from.
         text: the table.
+        store: where it is kept.
     """
 
     plan: Plan
     outcome: Outcome
     entries: list[Entry]
     text: str
+    store: Store
+
+    def records(self) -> list[Record]:
+        """Of every cell that has one, each once."""
+        return list({entry.record.digest: entry.record for entry in self.entries if entry.record}.values())
+
+    def frame(self, metrics: tuple[str, ...] = ("macro_f1", "accuracy")) -> pandas.DataFrame:
+        """A line for each place of the table, as `table --format csv` has them: metrics are fractions."""
+        import pandas
+
+        from kdbench.results.pages import runs_sheet
+
+        with refusals():
+            sheet = runs_sheet(self.entries, metrics)
+        names = [column.name for column in sheet.columns]
+        return pandas.DataFrame([[cell.value for cell in row] for row in sheet.rows], columns=names)
+
+    def table(self, metric: str = "macro_f1", form: str = "markdown") -> str:
+        """The table of one metric with its answer, in a format for readers."""
+        with refusals():
+            return page_text(
+                scores_page(self.entries, [metric], asked=self.plan.asked, version=version("kdbench")), form
+            )
+
+    def answer(self, metric: str = "macro_f1") -> str:
+        """What the table answers, in one line."""
+        from kdbench.results.words.answers import answer
+
+        with refusals():
+            return answer(self._seen(metric).judged, self.plan.asked)
+
+    def figure(
+        self, name: str = "gain", *, metric: str = "macro_f1", width: str = "two", rows: tuple[str, ...] = ()
+    ) -> Figure:
+        """A figure by name, as matplotlib's own; `kdbench.results.figures` says which there are."""
+        from kdbench.results.figures import figure_of
+
+        with refusals():
+            return figure_of(name, self._seen(metric, rows), width)
+
+    def _seen(self, metric: str, rows: tuple[str, ...] = ()) -> Seen:
+        return seen_in(self.entries, self.plan, self.store, metric, rows)
 
     @property
     def exit_code(self) -> int:
@@ -94,7 +156,7 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
     store.open_for_writing()
     sweep_outputs(where.cache)
     with sharing(store):
-        return _run(plan, store, where, replace(ask, jobs=jobs), say, show)
+        return _run(plan, store, replace(where, timeout=ask.timeout), replace(ask, jobs=jobs), say, show)
 
 
 def _run(
@@ -104,7 +166,8 @@ def _run(
     for line in old_names(plan, store):
         say(line)
     keep(store, plan.matrix)
-    todo = unfinished(plan, store, retry_failed=ask.retry_failed, rerun_stale=ask.rerun_stale)
+    todo = unfinished(plan, store, retry=ask.retry, rerun_stale=ask.rerun_stale, force=ask.force)
+    todo = part_of(todo, *ask.shard)
     identity = remember(store, plan)
     name = ask.executor or ("serial" if jobs == 1 or not todo else "processes")
     executing = executor(name, where, min(jobs, max(1, len(todo))))
@@ -112,22 +175,31 @@ def _run(
     say(f"{_opening(plan, store, todo)}; store {where.store}, device {where.device}, {at_once} at a time")
     for each in plan.cautions:
         say(f"warning: {each}")
-    estimate = Estimate(where)
-    work = cache(lambda job: estimate(job.cell, job.dataset))
-    observers = watching(Watched(plan, identity, todo, store, at_once, work, say, ask.track))
+    pace = learnt(plan, where)
+    beforehand, begun = expected(pace, todo.values(), at_once), time.monotonic()
+    todo = {job.digest: job for job in by_critical_path(todo, lambda job: pace.work(job.cell, job.dataset))}
+    observers = watching(Watched(plan, identity, todo, store, at_once, pace, say, ask.track))
+    worked_off = False
     try:
         with closing(observers):
-            outcome = run_jobs(todo, plan, store, executing, observers)
+            outcome = run_jobs(todo, plan, store, executing, observers, fail_fast=ask.fail_fast)
+        worked_off = True
+        for line in _took(outcome, time.monotonic() - begun, beforehand):
+            say(line)
         filled = entries(plan, store)
         text = page_text(scores_page(filled, asked=plan.asked, version=version("kdbench")))
         with ExitStack() as last:  # each of these happens whatever becomes of the others; the last named is the first
-            last.callback(_advise, outcome, where, say, track=ask.track and find_spec("mlflow") is not None)
+            if ask.ending:
+                last.callback(_advise, outcome, where, say, track=ask.track and find_spec("mlflow") is not None)
             last.callback(observers.ended, filled)
-            last.callback(_show, show, text, say)
+            if ask.ending:
+                last.callback(_show, show, text, say)
     except BaseException as error:
+        if worked_off:
+            say("every cell had ended; only what comes after was cut short, which the same command does again")
         observers.broke(error)
         raise
-    return Ran(plan, outcome, filled, text)
+    return Ran(plan, outcome, filled, text, store)
 
 
 def old_names(plan: Plan, store: Store) -> list[str]:
@@ -170,6 +242,17 @@ def _show(show: Callable[[str], None], text: str, say: Callable[[str], None]) ->
         show(text)
     except (OSError, ValueError) as error:
         say(f"the table could not be printed: {getattr(error, 'strerror', None) or first_line(error)}")
+
+
+def _took(outcome: Outcome, seconds: float, beforehand: float | None) -> Iterator[str]:
+    """How long it took, beside how long it was expected to take, and what others did of it."""
+    if outcome.elsewhere:
+        yield f"{counted(len(outcome.elsewhere), 'cell')} finished by other runs in this store"
+    if outcome.left:
+        yield f"{counted(len(outcome.left), 'cell')} not begun, since one had failed"
+    if outcome.trained:
+        guess = "" if beforehand is None or outcome.elsewhere else f"; {duration(beforehand)} was expected"
+        yield f"{counted(len(outcome.trained), 'cell')} trained in {duration(seconds)}{guess}"
 
 
 def _advise(outcome: Outcome, where: Runtime, say: Callable[[str], None], *, track: bool) -> None:

@@ -34,8 +34,16 @@ def progress(store: Store, kept: Kept) -> tuple[int, int] | None:
     plan = remembered(store, kept.matrix)
     if plan is None:
         return None
-    records = map(store.record, plan.cells)
-    return sum(record is not None and record.status == "done" for record in records), len(plan.cells)
+    return sum(_done(store, digest) for digest in plan.cells), len(plan.cells)
+
+
+def _done(store: Store, digest: str) -> bool:
+    """Whether a cell is done; one whose record is damaged is not, and is named where it is asked for."""
+    try:
+        record = store.record(digest)
+    except KdbenchError:
+        return False
+    return record is not None and record.status == "done"
 
 
 def other_unfinished(store: Store, matrix: Matrix) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from kdbench.commands.cells import cell_states, counts, to_run
+from kdbench.commands.cells import STATES, cell_states, counts, to_run
+from kdbench.errors import KdbenchError, nearest
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry, Freshness
+from kdbench.results.record import FAILURES
 from kdbench.spec.cell import Cell
 from kdbench.store.drivers import Driver, drivers
 from kdbench.store.entries import entries
@@ -69,6 +72,40 @@ def status_text(plan: Plan, store: Store) -> str:
     return "\n".join([*lines, *_details(plan, store, filled, states), *_unknown(filled)])
 
 
+def cells_text(plan: Plan, store: Store, state: str | None, *, as_json: bool) -> str:
+    """The cells of one state, or all, each with its name, how far it is and the reason.
+
+    Raises:
+        KdbenchError: if there is no such state.
+    """
+    if state is not None and state not in STATES:
+        raise KdbenchError(nearest("states", state, STATES))
+    filled = entries(plan, store)
+    states, names = cell_states(plan, store, filled), plan.names()
+    reasons = {planned.digest: entry.reason for planned, entry in zip(plan.places, filled, strict=True)}
+    found = [
+        {
+            "digest": digest,
+            "name": names[digest],
+            "state": states[digest],
+            "reason": reasons[digest],
+            "epoch": store.epoch(digest),
+            "epochs": plan.cells[digest].recipe.epochs,
+            "teacher": plan.cells[digest].teacher_cell,
+        }
+        for digest in states
+        if state in (None, states[digest])
+    ]
+    if as_json:
+        return json.dumps(found, indent=1)
+    lines = [f"{each['state']}: {each['digest']} {each['name']}{_because(each['reason'])}" for each in found]
+    return "\n".join([*lines, counted(len(found), "cell")])
+
+
+def _because(reason: object) -> str:
+    return f": {reason}" if reason else ""
+
+
 def _who(plan: Plan, store: Store) -> Iterator[str]:
     """Who runs the matrix; or, where nobody does, who was stopped in it."""
     identity = identity_of(plan.matrix)
@@ -108,8 +145,8 @@ def _details(plan: Plan, store: Store, filled: Sequence[Entry], states: Mapping[
             continue
         digest, place = planned.digest, planned.place
         told.add(digest)
-        if states[digest] == "failed":
-            yield f"failed: {digest} {names[digest]}: {entry.reason}"
+        if states[digest] in FAILURES:
+            yield f"{states[digest]}: {digest} {names[digest]}: {entry.reason}"
         elif states[digest] == "without teacher":
             row = f"{place.dataset} {place.pair} {place.row}"
             lost.setdefault((row, str(entry.reason)), []).append(plan.cells[digest])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from kdbench.errors import KdbenchError
 from kdbench.results.figures import SliceOfSearch, search_figure
-from kdbench.results.render import csv_text, markdown_text
-from kdbench.results.sheet import Cell, Column, Sheet
+from kdbench.results.render import csv_text, page_text
+from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.spec.words import Value, show_value
 from kdbench.text import counted
 from kdbench.tune.found import FLAT, Near, around, as_good, best_of, finished
-from kdbench.tune.ledger import Study, Trial
+from kdbench.tune.ledger import Study, Trial, without_password
 from kdbench.tune.place import ledger_of
 
 NOTHING = "nothing was tuned in"
@@ -22,7 +22,7 @@ NOTHING = "nothing was tuned in"
 
 @contextmanager
 def kept_studies(store: Path, storage: str | None) -> Iterator[list[Study]]:
-    """All studies that were begun, to be read within the block.
+    """All studies that were begun, to be read within the block; of those that differ in their code alone the last.
 
     Raises:
         KdbenchError: if there is none.
@@ -32,10 +32,11 @@ def kept_studies(store: Path, storage: str | None) -> Iterator[list[Study]]:
         raise KdbenchError(f"{NOTHING} {store} yet (`kdbench tune`; --store, KDBENCH_STORE)")
     with closing(ledger):
         begun = [ledger.study(name) for name in ledger.names()]
-        studies = [study for study in begun if "knobs" in study.facts]  # else it was killed before it said what it is
-        if not studies:
-            raise KdbenchError(f"{NOTHING} {storage or store} yet (`kdbench tune`)")
-        yield studies
+        told = [study for study in begun if "knobs" in study.facts]  # the others: killed before they said what they are
+        said = {study.facts.get("asks", study.name): study for study in told}
+        if not said:
+            raise KdbenchError(f"{NOTHING} {without_password(storage) if storage else store} yet (`kdbench tune`)")
+        yield list(said.values())
 
 
 def studies_text(studies: Sequence[Study]) -> str:
@@ -46,7 +47,9 @@ def studies_text(studies: Sequence[Study]) -> str:
         failed = [trial for trial in trials if trial.state == "failed"]
         begun = sum(trial.state == "running" for trial in study.trials())
         parts = [f"{len(trials)}/{wanted} trials"]
-        parts += [f"{begun} begun"] * bool(begun) + [f"{len(failed)} failed"] * bool(failed)
+        pruned = sum(trial.state == "pruned" for trial in trials)
+        counts = ((begun, "begun"), (len(failed), "failed"), (pruned, "given up between folds"))
+        parts += [f"{count} {what}" for count, what in counts if count]
         best = best_of(trials)
         if best is not None and best.value is not None:
             parts.append(f"best {_percent(best.value)} (trial {best.number}), defaults {_percent(trials[0].value)}")
@@ -59,7 +62,7 @@ def found_sheet(studies: Sequence[Study]) -> Sheet:
     """A line for each searched value: what was found, and within which bounds the objective is as good."""
     columns = [
         *(Column(name, numeric=False) for name in ("dataset", "networks", "row")),
-        *(Column(name) for name in ("trials", "failed", "defaults", "best", "gain", "as good")),
+        *(Column(name) for name in ("trials", "failed", "given up", "defaults", "best", "gain", "as good")),
         *(Column(name, numeric=False) for name in ("setting", "default", "found", "as good from", "to", "searched")),
         Column("importance"),
     ]
@@ -68,15 +71,18 @@ def found_sheet(studies: Sequence[Study]) -> Sheet:
 
 
 def found_text(studies: Sequence[Study], form: str = "markdown") -> str:
-    """The table of found values, in markdown or csv.
+    """The table of found values, in a format for readers or csv.
 
     Raises:
         KdbenchError: if there is no such format.
     """
-    if form not in ("markdown", "csv"):
-        raise KdbenchError(f"format {form!r}, wanted markdown or csv")
     sheet = found_sheet(studies)
-    return csv_text(sheet) if form == "csv" else markdown_text(sheet)
+    if form == "csv":
+        return csv_text(sheet)
+    try:
+        return page_text(Page("kdbench: search", (sheet,)), form)
+    except ValueError as error:
+        raise KdbenchError(str(error)) from None
 
 
 def draw_studies(studies: Sequence[Study], folder: Path) -> Iterator[Path]:
@@ -109,9 +115,14 @@ def _rows(study: Study) -> Iterator[tuple[Cell, ...]]:
     top = None if best is None else best.value
     gain = None if top is None or first is None else top - first
     head = [Cell(facts[key]) for key in ("dataset", "networks", "row")]
-    head += [Cell(len(trials)), Cell(sum(trial.state == "failed" for trial in trials))]
+    head += [
+        Cell(len(trials)),
+        *(Cell(sum(trial.state == state for trial in trials)) for state in ("failed", "pruned")),
+    ]
     head += [Cell(first, _percent(first)), Cell(top, _percent(top))]
     head += [Cell(gain, "–" if gain is None else f"{100 * gain:+.2f}"), Cell(len(as_good(trials)))]
+    if top is None:
+        yield (*head, *([Cell(None, "–")] * 7))
     for near in around(study, trials):
         share = near.importance
         yield (
@@ -135,6 +146,7 @@ def _caption(studies: Sequence[Study]) -> str:
     budgets = dict.fromkeys(
         f"{counted(facts['trials'], 'trial')} of {facts['epochs']} epochs, {facts['folds']} folds of "
         f"{facts['protocol']}, seed {', '.join(map(str, facts['seeds']))}, optuna {facts['sampling']['optuna']}"
+        f"{', given up where ' + facts['sampling']['pruning'] if 'pruning' in facts['sampling'] else ''}"
         for facts in (study.facts for study in studies)
     )
     objectives = " or ".join(dict.fromkeys(study.facts["objective"] for study in studies))

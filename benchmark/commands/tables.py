@@ -1,4 +1,4 @@
-"""What `table` and `plot` give."""
+"""What `table` gives."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import fill
 
 from kdbench.errors import KdbenchError
 from kdbench.plan.model import Plan
 from kdbench.results import render
-from kdbench.results.pages import costs_page, costs_sheet, runs_sheet, scores_page, wide_sheet
-from kdbench.results.render import csv_text, page_text
-from kdbench.results.tables.scores import tabulate
+from kdbench.results.pages import costs_page, costs_sheet, data_sheet, scores_page
+from kdbench.results.render import FORMS, csv_text, page_text
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
 
@@ -28,19 +26,18 @@ def format_of_file(path: Path, form: str | None, default: str, more: dict[str, s
         return render.format_of_file(path, form, default, more)
 
 
-def table_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> str:
-    """The table in a format for readers, or as csv (a line per run) or csv-wide (a line per row).
+def table_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...], *, sort: str = "kind") -> str:
+    """The table in a format for readers, or one of the kinds of csv; ``sort`` orders methods for readers.
 
     Raises:
-        KdbenchError: if a metric is unknown.
+        KdbenchError: if a metric, the format or the order is unknown.
     """
     filled, metrics = entries(plan, store), _named(metrics)
     with _refusals():
-        if form == "csv":
-            return csv_text(runs_sheet(filled, metrics))
-        if form == "csv-wide":
-            return csv_text(wide_sheet([tabulate(filled, metric) for metric in metrics]))
-        return page_text(scores_page(filled, metrics, asked=plan.asked, version=version("kdbench")), form)
+        if form in FORMS:
+            return csv_text(data_sheet(form, filled, metrics))
+        page = scores_page(filled, metrics, asked=plan.asked, version=version("kdbench"), sort=sort)
+        return page_text(page, form)
 
 
 def cost_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> str:
@@ -51,26 +48,9 @@ def cost_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> 
     """
     filled, metrics = entries(plan, store), _named(metrics)
     with _refusals():
-        if form in ("csv", "csv-wide"):
+        if form in FORMS:
             return csv_text(costs_sheet(filled, metrics))
         return page_text(costs_page(filled, metrics, asked=plan.asked, version=version("kdbench")), form)
-
-
-def draw(plan: Plan, store: Store, metric: str, path: Path, *, costs: bool = False) -> None:
-    """Draw the gain over the student alone, or the metric against multiply-adds.
-
-    Raises:
-        KdbenchError: if the metric or the format is unknown, or there is nothing to draw.
-    """
-    from kdbench.results.figures import cost_figure, gain_figure
-
-    filled = entries(plan, store)
-    title = fill(plan.warning, 50) or None  # a figure has no caption of its own
-    with _refusals():
-        if costs:
-            cost_figure(filled, metric, path, title)
-        else:
-            gain_figure(tabulate(filled, metric), path, title)
 
 
 def _named(metrics: tuple[str, ...] | str) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from kdbench.catalog.build import load_data
+from kdbench.commands.forecast import Forecast
 from kdbench.commands.run import default_jobs
 from kdbench.commands.studies import found_text
-from kdbench.costs.estimate import Estimate
 from kdbench.data import protocol, sealed
 from kdbench.errors import KdbenchError, MachineError
 from kdbench.executors import executor
@@ -18,16 +18,18 @@ from kdbench.machine import Runtime
 from kdbench.plan.expand import expand
 from kdbench.plan.model import Plan
 from kdbench.provenance.environment import versions
-from kdbench.schedule.jobs import job_of
 from kdbench.spec.matrix import Matrix, MethodRow
 from kdbench.spec.preset import Preset
+from kdbench.store.plugins import keep
 from kdbench.store.records import Store
-from kdbench.text import counted, first_line
+from kdbench.store.sweep import sharing
+from kdbench.text import counted, duration, first_line
 from kdbench.tune.claims import DatabaseClaims, FileClaims
 from kdbench.tune.found import finished, preset_of
-from kdbench.tune.ledger import is_loss, sampling
+from kdbench.tune.ledger import is_loss
+from kdbench.tune.pace import Pace
 from kdbench.tune.place import folder_of, ledger_of
-from kdbench.tune.search import Search
+from kdbench.tune.search import Search, how
 from kdbench.tune.standby import Standby
 from kdbench.tune.subject import Subject, subjects
 
@@ -45,6 +47,8 @@ class AskTune:
         jobs: how many cells at a time; None for as many as there are cores, one on a GPU.
         executor: where cells run, by name; None for what fits ``jobs``.
         teacher: whether the teacher is tuned first, and taught with as found.
+        prune: whether trials that are behind are given up between folds.
+        stale: whether cells older than their code are run again; if not, the search stops at such.
     """
 
     trials: int = 20
@@ -52,6 +56,8 @@ class AskTune:
     jobs: int | None = None
     executor: str | None = None
     teacher: bool = True
+    prune: bool = False
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,12 @@ def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None
         MachineError: if files cannot be written.
         KdbenchError: if the matrix cannot be tuned as it stands, or every trial of every row failed.
     """
-    matrix = _searched(matrix, ask)
-    Store(where.store).open_for_writing()
-    with _search(where, ask, say) as search:
+    matrix, store = _searched(matrix, ask), Store(where.store)
+    store.open_for_writing()
+    with sharing(store), _search(where, ask, say) as search:
         plan = _plan(matrix, where)
+        keep(store, matrix)
+        _count_left(search, plan, where, ask)
         say(f"{matrix.name}: {ask.trials} trials of every row; store {where.store}, {search.executor.slots} at a time")
         studies = [search.work_off(subject) for subject in subjects(plan) if subject.is_teacher and ask.teacher]
         preset = preset_of(matrix.name, studies, ask.trials, versions()) if studies else None
@@ -99,30 +107,50 @@ def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None
 def preview(matrix: Matrix, where: Runtime, ask: AskTune) -> str:
     """What `tune` would run and, where the store knows how long cells take, for how long."""
     matrix = _searched(matrix, ask)
-    plan, store = _plan(matrix, where), Store(where.store)
-    asked = [subject for subject in subjects(plan) if ask.teacher or not subject.is_teacher]
-    took = _seconds_of_trials(asked, plan, where, store)
+    plan = _plan(matrix, where)
+    asked, forecast = _asked(plan, ask), Forecast(plan, where)
     done = _done(asked, where, ask)
-    lines, total = [], 0.0
+    lines, total, rest = [], 0.0, 0
     for subject in asked:
         left = ask.trials - done[subject.name]
-        seconds = left * took[subject.name]
-        total += seconds
+        seconds = left * sum(map(forecast, subject.cells))
+        total, rest = total + seconds, rest + left
         knobs = ", ".join(knob.name for knob in subject.knobs) or "nothing"
         lines.append(
             f"  {subject.name}: {done[subject.name]}/{ask.trials} trials done, "
             f"{counted(left * len(subject.cells), 'cell')} to run"
-            f"{f', about {seconds / 60:.1f} core-minutes' if seconds else ''}; searched: {knobs}"
+            f"{f', about {duration(seconds)}' if left and forecast.known else ''}; searched: {knobs}"
         )
     whole = sum(len(subject.cells) for subject in asked) * ask.trials
     head = [
         f"{matrix.name}: {counted(len(asked), 'row')} to tune, {ask.trials} trials each, {counted(whole, 'cell')}",
         f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, {matrix.recipe.epochs} epochs",
     ]
-    tail = f"in all about {total / 60:.0f} core-minutes, from what cells of the store took"
-    if not total:
-        tail = "how long it takes is known once a few cells were run in this store (`--trials 1`)"
-    return "\n".join([*head, *lines, tail if whole else "nothing can be tuned"])
+    return "\n".join([*head, *lines, _how_long(total if forecast.known else None, whole, rest, where, ask)])
+
+
+def _how_long(seconds: float | None, whole: int, left: int, where: Runtime, ask: AskTune) -> str:
+    """The last line of a preview."""
+    if not whole:
+        return "nothing can be tuned"
+    if not left:
+        return "all done"
+    if seconds is None:
+        return "how long: not known yet, no cell on these windows is finished here; after `--trials 1` it is"
+    jobs = ask.jobs or default_jobs(where)
+    less = " at most, since some are given up between folds" if ask.prune else ""
+    return f"how long: about {duration(seconds / jobs)}{less}, {jobs} at a time, from what cells of this store took"
+
+
+def _asked(plan: Plan, ask: AskTune) -> list[Subject]:
+    return [subject for subject in subjects(plan) if ask.teacher or not subject.is_teacher]
+
+
+def _count_left(search: Search, plan: Plan, where: Runtime, ask: AskTune) -> None:
+    """What the search shall know of the work before it, to tell the time left."""
+    forecast, asked = Forecast(plan, where), _asked(plan, ask)
+    search.pace.work.update({subject.name: sum(map(forecast, subject.cells)) for subject in asked})
+    search.pace.left.update(dict.fromkeys((subject.name for subject in asked), ask.trials))
 
 
 def _done(asked: Sequence[Subject], where: Runtime, ask: AskTune) -> dict[str, int]:
@@ -132,7 +160,7 @@ def _done(asked: Sequence[Subject], where: Runtime, ask: AskTune) -> dict[str, i
         return dict.fromkeys((subject.name for subject in asked), 0)
     with closing(ledger):
         known = ledger.names()
-        keys = {subject.name: subject.key(sampling(subject.cells[0].seed)) for subject in asked}
+        keys = {subject.name: subject.key(how(subject, prune=ask.prune)) for subject in asked}
         return {name: len(finished(ledger.study(key), ask.trials)) if key in known else 0 for name, key in keys.items()}
 
 
@@ -163,7 +191,8 @@ def _search(where: Runtime, ask: AskTune, say: Callable[[str], None]) -> Iterato
     here = FileClaims(folder_of(where.store) / "claims")
     claims = here if ledger.database is None else DatabaseClaims(ledger.database)
     try:
-        yield Search(ledger, claims, here, Store(where.store), standby, ask.trials, say)
+        store = Store(where.store)
+        yield Search(ledger, claims, here, store, standby, ask.trials, ask.prune, ask.stale, Pace(), say)
     except Exception as error:
         if not is_loss(error):
             raise
@@ -174,21 +203,3 @@ def _search(where: Runtime, ask: AskTune, say: Callable[[str], None]) -> Iterato
         here.close()
         claims.close()
         ledger.close()
-
-
-def _seconds_of_trials(asked: Sequence[Subject], plan: Plan, where: Runtime, store: Store) -> dict[str, float]:
-    """About how long one trial takes, by subject: as its defaults did, else by its work; 0 where nothing was run."""
-    estimate = Estimate(where)
-    work: dict[str, float] = {}
-    took: dict[str, float] = {}
-    seconds = worked = 0.0
-    for subject in asked:
-        cells = subject.cells
-        work[subject.name] = sum(estimate(cell, job_of(plan, cell.digest).dataset) for cell in cells)
-        known = [record.seconds for cell in cells if (record := store.record(cell.digest)) is not None]
-        seconds += sum(known)
-        worked += work[subject.name] * len(known) / len(cells)
-        if len(known) == len(cells):
-            took[subject.name] = sum(known)
-    rate = seconds / worked if worked else 0.0
-    return {name: work[name] * rate for name in work} | took

@@ -63,7 +63,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from kdbench.architectures import evaluating
+from kdbench.architectures import evaluating, on_its_own
 
 _UNKNOWN = "unknown"
 PRODUCTS = ("convolution", "linear", "attention", "recurrent")
@@ -127,6 +127,7 @@ def counts(network: nn.Module, channels: int, length: int) -> Counts:
     Warns:
         UserWarning: names the operations that no rule knows.
     """
+    network, channels = on_its_own(network, channels)
     like = next(network.parameters())
     if like.device.type != "cpu":
         network = copy.deepcopy(network).cpu()

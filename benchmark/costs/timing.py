@@ -9,7 +9,7 @@ import time
 import torch
 from torch import nn
 
-from kdbench.architectures import evaluating
+from kdbench.architectures import evaluating, on_its_own
 from kdbench.costs.counting import counts, file_size, parameters
 
 BATCH = 64
@@ -36,6 +36,7 @@ def costs(network: nn.Module, channels: int, length: int, *, seconds: float) -> 
         ``activation_memory`` and ``file_size`` in bytes; ``latency_ms`` (median) and ``latency_p95_ms`` at batch 1 and
         ``throughput`` in windows per second at batch 64, on one CPU thread whatever device the network is on.
     """
+    network, channels = on_its_own(network, channels)
     counted = counts(network, channels, length)
     found = {
         "parameters": float(parameters(network)),

@@ -8,7 +8,7 @@ from kdbench.data._archive import Source, git_id
 from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._normalise import Normalisation
 from kdbench.data._prepare import Prepared, cached, located, prepare
-from kdbench.data._protocols import PROTOCOLS, Protocol, Split, protocol, split
+from kdbench.data._protocols import PROTOCOLS, Protocol, Split, person_judged, protocol, split
 from kdbench.data._sealed import ReadOfTestPeople, sealed
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "cached",
     "git_id",
     "located",
+    "person_judged",
     "prepare",
     "protocol",
     "sealed",

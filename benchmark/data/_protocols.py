@@ -19,6 +19,8 @@ Mask = npt.NDArray[np.bool_]
 
 PARTS = 4
 ATTEMPTS = 1000
+GROUPS = 10
+GROUP_DRAWS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +135,30 @@ class LeaveOnePersonOut(Protocol):
         return ~left_out, left_out
 
 
+class PersonGroupsV1(Protocol):
+    """All people, on either official side, in ten groups (as many as there are people, if fewer), each judged in turn.
+
+    The groups are of the dataset and not of the seed. People in an order drawn from the dataset's name join whichever
+    group has the fewest windows by then; of 100 such draws that leave every class to the training people of each fold,
+    the one counts whose largest and smallest group differ least.
+    """
+
+    name = "person-groups-v1"
+    meaning = "all people in ten groups, each judged once by what was trained on the other nine"
+    every_fold = True
+
+    def folds(self, windows: Windows, *, dataset: str) -> int:
+        people = len(np.unique(windows.person))
+        if people < 2:
+            raise KdbenchError(f"{dataset}: {self.name} wants two people or more, found {people}")
+        return min(GROUPS, people)
+
+    def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
+        groups = _groups(dataset, windows.person, windows.y, self.folds(windows, dataset=dataset))
+        judged = np.isin(windows.person, groups[fold])
+        return ~judged, judged
+
+
 class RandomLeakyV1(Protocol):
     """Windows drawn by the seed without regard to people: the published habit, for comparison with it only."""
 
@@ -154,7 +180,10 @@ class RandomLeakyV1(Protocol):
 
 
 _KNOWN: Mapping[str, Protocol] = MappingProxyType(
-    {known.name: known for known in (SubjectV1(), SubjectValV1(), LeaveOnePersonOut(), RandomLeakyV1())}
+    {
+        known.name: known
+        for known in (SubjectV1(), SubjectValV1(), LeaveOnePersonOut(), PersonGroupsV1(), RandomLeakyV1())
+    }
 )
 # Not every dataset has an official split. In the classes the word stays: records hold a hash of their text.
 PROTOCOLS: Mapping[str, str] = MappingProxyType(
@@ -188,6 +217,38 @@ def split(name: str, windows: Windows, *, dataset: str, seed: int, fold: int = 0
         KdbenchError: unknown protocol or fold, a person on both official sides, or too few people to split.
     """
     return protocol(name).split(windows, dataset=dataset, seed=seed, fold=fold)
+
+
+def person_judged(chosen: Protocol, windows: Windows, *, dataset: str, fold: int) -> int | None:
+    """Who is judged in a fold, where that is one person; None where there are several."""
+    people = np.unique(windows.person[chosen.split(windows, dataset=dataset, seed=0, fold=fold).evaluation])
+    return int(people[0]) if len(people) == 1 else None
+
+
+def _groups(
+    dataset: str, person: npt.NDArray[np.int64], y: npt.NDArray[np.int64], count: int
+) -> tuple[tuple[int, ...], ...]:
+    """People in ``count`` groups of about as many windows; the same whatever the seed."""
+    named, windows = np.unique(person, return_counts=True)
+    size: dict[int, int] = dict(zip(named.tolist(), windows.tolist(), strict=True))
+    classes = {each: set(y[person == each].tolist()) for each in size}
+    wanted = set().union(*classes.values())
+    best: tuple[int, list[list[int]]] | None = None
+    for attempt in range(GROUP_DRAWS):
+        hashes = {each: _draw("groups", dataset, attempt, each) for each in size}
+        groups: list[list[int]] = [[] for _ in range(count)]
+        sizes = [0] * count
+        for each in sorted(size, key=hashes.__getitem__):
+            smallest = min(range(count), key=sizes.__getitem__)
+            groups[smallest].append(each)
+            sizes[smallest] += size[each]
+        spread = max(sizes) - min(sizes)
+        left = (set().union(*(classes[each] for each in size if each not in group)) for group in groups)
+        if (best is None or spread < best[0]) and all(found == wanted for found in left):
+            best = spread, groups
+    if best is None:
+        raise KdbenchError(f"{dataset}: no draw of {count} groups of people leaves every class to the training people")
+    return tuple(map(tuple, best[1]))
 
 
 def _drawn(

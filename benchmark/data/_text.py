@@ -29,7 +29,15 @@ def shown(text: bytes | str) -> str:
 
 
 def numbers(
-    source: Source, member: str, *, columns: int, separator: str | None = None, header: str | None = None
+    source: Source,
+    member: str,
+    *,
+    columns: int,
+    separator: str | None = None,
+    header: str | None = None,
+    content: bytes | None = None,
+    above: int = 0,
+    missing: bool = False,
 ) -> npt.NDArray[np.float64]:
     """A table of finite numbers, one row per line -> (rows, columns).
 
@@ -39,14 +47,16 @@ def numbers(
         columns: how many numbers a line has.
         separator: between two numbers; white space by default.
         header: what the first line must be; none by default.
+        content: what is left of the member where a part of it was read before.
+        above: lines of the member before ``content``.
+        missing: whether NaN may stand where a value is missing.
 
     Raises:
         KdbenchError: the first line that is not so, or a table without rows.
     """
-    content = source.read(member).rstrip()
-    above = 0
+    content = (source.read(member) if content is None else content).rstrip()
     if header is not None:
-        above = 1
+        above += 1
         first, _, content = content.partition(b"\n")
         if first.rstrip() != header.encode():
             refuse(source, member, 1, f"is {shown(first)}, wanted {shown(header)} and so on")
@@ -59,12 +69,18 @@ def numbers(
         except ValueError:
             table = np.empty((0, columns))
         lines = content.count(b"\n") + 1  # loadtxt skips empty ones
-        if table.shape == (lines, columns) and np.isfinite(table).all():
+        if table.shape == (lines, columns) and not _bad(table, missing).any():
             return table
-    _diagnose(source, member, content, above, columns, separator)
+    _diagnose(source, member, content, above, columns, separator, missing)
 
 
-def _diagnose(source: Source, member: str, content: bytes, above: int, columns: int, separator: str | None) -> NoReturn:
+def _bad(values: npt.ArrayLike, missing: bool) -> npt.NDArray[np.bool_]:
+    return np.isinf(values) if missing else ~np.isfinite(values)
+
+
+def _diagnose(
+    source: Source, member: str, content: bytes, above: int, columns: int, separator: str | None, missing: bool
+) -> NoReturn:
     """Name the first line that is wrong."""
     lines = content.splitlines()
     for number, line in enumerate(lines, start=above + 1):
@@ -73,10 +89,10 @@ def _diagnose(source: Source, member: str, content: bytes, above: int, columns: 
             refuse(source, member, number, f"has {len(words) if line.strip() else 0} numbers, wanted {columns}")
         for word in words:
             try:
-                finite = np.isfinite(float(word.strip() if "_" not in word else "?"))
+                bad = _bad(float(word.strip() if "_" not in word else "?"), missing)
             except ValueError:
                 refuse(source, member, number, f"holds {shown(word)}, wanted a number")
-            if not finite:
+            if bad:
                 refuse(source, member, number, f"holds {shown(word)}, a value that is not finite")
     raise KdbenchError(f"{source.path}: {member} holds no table of numbers" if lines else _empty(source, member))
 

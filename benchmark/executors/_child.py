@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import pickle
 import signal
@@ -22,6 +23,7 @@ from kdbench.machine import Runtime
 from kdbench.provenance.sources import sources
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
+from kdbench.store.claims import Elsewhere
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def main() -> None:
 
     The first message is the runtime, and whether each job gets a process of its own; every other one is a job.
     """
+    faulthandler.enable()  # where a crash happened goes to standard error
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of the terminal: the parent decides
     leave_with(int(sys.argv[2]))
     parent, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
@@ -99,7 +102,7 @@ def _run(job: Job, runtime: Runtime) -> Record | BaseException:
 
     try:
         return run_job(job, runtime, contained=True)
-    except (KdbenchError, Refused) as error:
+    except (Elsewhere, KdbenchError, Refused) as error:
         return error
     except MemoryError:
         return MachineError("there is too little memory to run a cell; what is done is kept")

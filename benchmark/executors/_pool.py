@@ -16,8 +16,10 @@ from queue import Queue
 from typing import Any
 
 from kdbench.executors._child import told
+from kdbench.executors._log import Log
 from kdbench.machine import Runtime
 from kdbench.schedule.jobs import Job
+from kdbench.store.records import LOG, Store
 
 CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from kdbench.executors._child import main; main()"
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -38,6 +40,7 @@ class Worker:
     def __init__(self, runtime: Runtime, *, apart: bool, messages: Queue[tuple[Worker, Any]]) -> None:
         self.apart = apart
         self.ready = False
+        self._runtime = runtime
         self._messages = messages
         path = json.dumps([place for place in sys.path if isinstance(place, str)])
         # Before it imports torch; what the user has set stays.
@@ -48,14 +51,19 @@ class Worker:
                 [sys.executable, *flags, "-c", CODE, path, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=environment,
             )
+        self._log = Log()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self._say((runtime, apart))
 
     def run(self, job: Job) -> None:
-        """Begin a job; the answer comes as a message."""
+        """Begin a job; the answer comes as a message. What it prints is kept beside its cell."""
+        self._log = Log(Store(self._runtime.store).folder(job.digest) / LOG)
         self._say(job)
 
     def _say(self, message: object) -> None:
@@ -74,6 +82,12 @@ class Worker:
                 return
             self._messages.put((self, message))
 
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with contextlib.suppress(OSError, ValueError):
+            while raw := os.read(self.process.stderr.fileno(), 65536):
+                self._log.write(raw)
+
     @property
     def gone(self) -> bool:
         """Whether the process has ended, even if somebody it left behind holds its output open."""
@@ -88,11 +102,14 @@ class Worker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         self._listener.join(1)
+        self._reader.join(1)
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
             if self.process.stdout is not None and not self._listener.is_alive():
                 self.process.stdout.close()
+            if self.process.stderr is not None and not self._reader.is_alive():
+                self.process.stderr.close()
         return how
 
 

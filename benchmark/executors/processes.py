@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from queue import Empty, Queue
@@ -14,6 +15,7 @@ from kdbench.executors._pool import Worker
 from kdbench.machine import Runtime
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
+from kdbench.text import duration
 
 RETRIES = 1
 """How often a cell whose process died is tried again."""
@@ -26,7 +28,8 @@ class Workers:
     its process would change the cells after it. On Linux that is a copy of a worker that has loaded everything and run
     nothing, which takes milliseconds; elsewhere, and for a GPU, which such a copy cannot use, a new process.
 
-    A cell whose process dies is tried once more, from its checkpoint, then it fails, alone.
+    A cell whose process dies is tried once more, from its checkpoint, with nothing beside it, since it may have been
+    killed for want of memory; then it fails, and no other cell with it. So does a cell that takes longer than it may.
 
     Args:
         runtime: where cells run.
@@ -35,14 +38,22 @@ class Workers:
     """
 
     def __init__(self, runtime: Runtime, count: int, *, apart: bool = False) -> None:
-        self.slots = count
+        self._count = count
         self._runtime = runtime
         self._all_apart = apart
         self._copies = sys.platform == "linux" and runtime.device == "cpu"
         self._messages: Queue[tuple[Worker, Any]] = Queue()
         self._idle: list[Worker] = []
         self._busy: dict[Worker, Job] = {}
+        self._begun: dict[Worker, float] = {}
         self._deaths: Counter[str] = Counter()
+        self._alone: list[Job] = []
+
+    @property
+    def slots(self) -> int:
+        """How many jobs at a time: one where a job is to be tried alone, or is."""
+        lonely = self._alone or any(self._deaths[job.digest] for job in self._busy.values())
+        return 1 if lonely else self._count
 
     def submit(self, job: Job) -> None:
         apart = self._copies and (job.foreign or self._all_apart)
@@ -52,19 +63,25 @@ class Workers:
             self._idle.remove(worker)
         else:
             worker = Worker(self._runtime, apart=apart, messages=self._messages)
-        self._busy[worker] = job
+        self._busy[worker], self._begun[worker] = job, time.monotonic()
         worker.run(job)
 
-    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
-        while True:
-            tick()
-            for worker, message in self._heard():
-                if worker not in self._busy:
-                    continue
-                if isinstance(message, Ready) and message.failure is None:
-                    worker.ready = True
-                elif (answer := self._answered(worker, message)) is not None:
-                    return answer
+    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException] | None:
+        tick()
+        if self._alone and not self._busy:
+            self.submit(self._alone.pop(0))  # goes on from its checkpoint
+        late = self._runtime.timeout
+        for worker, begun in list(self._begun.items()) if late else []:
+            if worker in self._busy and worker.ready and time.monotonic() - begun > (late or 0):
+                return self._stopped(worker, f"timed out after {duration(late or 0)}")
+        for worker, message in self._heard():
+            if worker not in self._busy:
+                continue
+            if isinstance(message, Ready) and message.failure is None:
+                worker.ready, self._begun[worker] = True, time.monotonic()
+            elif (answer := self._answered(worker, message)) is not None:
+                return answer
+        return None
 
     def _heard(self) -> list[tuple[Worker, Any]]:
         """A message, after half a second at most; None as one where a worker has gone."""
@@ -82,23 +99,34 @@ class Workers:
         else:
             how = worker.end()
         if isinstance(message, Record | BaseException):
+            self._deaths.pop(job.digest, None)
             return job, message
         if not worker.ready:
             why = message.failure if isinstance(message, Ready) else f"it {how}"
-            advice = f"is there enough memory for -j {self.slots}?"
+            advice = f"is there enough memory for -j {self._count}?"
             return job, MachineError(f"no worker process could start: {why}; {advice}")
         self._deaths[job.digest] += 1
         if self._deaths[job.digest] <= RETRIES:
-            self.submit(job)  # goes on from its checkpoint
+            self._alone.append(job)
             return None
-        advice = "" if job.foreign else f"; is there enough memory for -j {self.slots}?"
-        return job, self._lost(job, f"its process {how}, {self._deaths[job.digest]} times{advice}")
+        times = self._deaths.pop(job.digest)
+        return job, self._lost(
+            job, f"its process {how}, {times} times, the last time with no other beside it", "killed"
+        )
 
-    def _lost(self, job: Job, reason: str) -> Record | BaseException:
+    def _stopped(self, worker: Worker, reason: str) -> tuple[Job, Record | BaseException]:
+        """Stop a job, and the process that runs it, for good."""
+        job = self._busy.pop(worker)
+        worker.process.kill()
+        worker.end()
+        self._deaths.pop(job.digest, None)
+        return job, self._lost(job, reason, "timed-out")
+
+    def _lost(self, job: Job, reason: str, failure: str) -> Record | BaseException:
         from kdbench.worker import lost
 
         try:
-            return lost(job, self._runtime, reason)
+            return lost(job, self._runtime, reason, failure)
         except Exception as error:  # the disk is full
             return error
 

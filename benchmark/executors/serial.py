@@ -14,7 +14,8 @@ class Serial:
     """One cell after the other in this process.
 
     Once a class from outside kdbench was loaded into this process, by the plan at the latest, cells run in processes of
-    their own as they do under `Workers`: what such a class did to this one would change them.
+    their own as they do under `Workers`: what such a class did to this one would change them. They do too where a cell
+    may take only so long, since nobody can stop this process.
 
     Args:
         runtime: where cells run.
@@ -30,14 +31,14 @@ class Serial:
     def submit(self, job: Job) -> None:
         from kdbench.catalog.find import outsiders
 
-        if self._apart is None and (job.foreign or outsiders()):
+        if self._apart is None and (job.foreign or outsiders() or self._runtime.timeout):
             self._apart = Workers(self._runtime, 1, apart=True)
         if self._apart is None:
             self._waiting.append(job)
         else:
             self._apart.submit(job)
 
-    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
+    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException] | None:
         if not self._waiting and self._apart is not None:
             return self._apart.next(tick)
         from kdbench.worker import run_job

@@ -10,11 +10,12 @@ from kdbench.plan.model import Plan
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
 from kdbench.schedule.observer import Observer
+from kdbench.schedule.pace import Pace
 from kdbench.store.records import Store
 from kdbench.text import duration
 
-ENOUGH = 0.01
-"""The part of the work that tells how long the rest takes; before, small cells took their time for starting."""
+ENOUGH = 0.05
+"""The part of a cell from which on it tells itself how long it takes; before, much of its time went into starting."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Watched:
         todo: what is to be run, by digest, in the plan's order.
         store: where records go.
         at_once: how many jobs run at a time.
-        work: a guess at a job's work; only ratios between jobs matter.
+        pace: how long cells take, as far as finished ones tell; learns from those of this run.
         say: prints a line for people.
         track: whether MLflow is to be kept in step.
     """
@@ -37,7 +38,7 @@ class Watched:
     todo: Mapping[str, Job]
     store: Store
     at_once: int
-    work: Callable[[Job], float]
+    pace: Pace
     say: Callable[[str], None]
     track: bool
 
@@ -77,21 +78,28 @@ class Progress(Observer):
         self.left = dict.fromkeys(run.todo)  # digests, in the plan's order
         self.running: dict[str, _Running] = {}
         self.total = len(run.todo)
-        self._worked, self._took = 0.0, 0.0
 
     def started(self, job: Job) -> None:
         # What an earlier run said of how far it was may be beyond the checkpoint from which this one goes on.
         self.run.store.clear_epoch(job.digest)
         self.running[job.digest] = _Running(job, self._clock())
 
+    def given_up(self, job: Job) -> None:
+        del self.running[job.digest]
+
     def finished(self, job: Job, record: Record) -> None:
+        self.left.pop(job.digest, None)
+        if job.digest not in self.running:  # another process ran it
+            return
         ended = self._read(job.digest)
         del self.running[job.digest]
         if record.status == "done":
             ended.share = 1.0
-        self._took += self._clock() - ended.since
-        self._worked += self.run.work(job) * ended.worked
-        self.left.pop(job.digest, None)
+        if ended.worked:
+            # Of a cell run from start to end the record knows the time itself, without that of starting a process.
+            whole = record.status == "done" and not ended.begun
+            took = record.seconds if whole else self._clock() - ended.since
+            self.run.pace.learn(job.cell, job.dataset, took, ended.worked)
 
     def skipped(self, job: Job, reason: str) -> None:
         self.left.pop(job.digest, None)
@@ -109,20 +117,39 @@ class Progress(Observer):
         )
 
     def seconds_left(self) -> float | None:
-        """An estimate from the work that this run did and the time that it took; None before it did any."""
-        worked, took, now = self._worked, self._took, self._clock()
-        left = 0.0
+        """An estimate from what this run and earlier ones took for cells like those that are left; None without any."""
+        rate, alone = self._rate(), dict[str, float]()
         for digest in self.left:
-            work = self.run.work(self.run.todo[digest])
-            if digest in self.running:
-                running = self._read(digest)
-                worked += work * running.worked
-                took += now - running.since
-                work *= 1 - running.share
-            left += work
-        if not worked or worked < ENOUGH * (worked + left):
-            return None
-        return left * took / worked / min(self.run.at_once, max(1, len(self.left)))
+            job = self.run.todo[digest]
+            seconds = self.run.pace(job.cell, job.dataset)
+            if seconds is None and rate is not None:
+                seconds = rate * self.run.pace.work(job.cell, job.dataset)
+            if seconds is None:
+                return None
+            alone[digest] = self._rest(digest, seconds) if digest in self.running else seconds
+        taught: dict[str | None, float] = {}
+        for digest, seconds in alone.items():
+            teacher = self.run.todo[digest].cell.teacher_cell
+            taught[teacher] = max(taught.get(teacher, 0.0), seconds)
+        longest = max((seconds + taught.get(digest, 0.0) for digest, seconds in alone.items()), default=0.0)
+        return max(longest, sum(alone.values()) / min(self.run.at_once, max(1, len(alone))))
+
+    def _rate(self) -> float | None:
+        """Seconds for a unit of work, from the jobs that run; None before they did enough."""
+        worked = took = whole = 0.0
+        for digest in self.running:
+            running = self._read(digest)
+            work = self.run.pace.work(running.job.cell, running.job.dataset)
+            worked, took, whole = worked + work * running.worked, took + self._clock() - running.since, whole + work
+        return took / worked if worked and worked >= ENOUGH * whole else None
+
+    def _rest(self, digest: str, seconds: float) -> float:
+        """Seconds that a running job has to go, if a whole one of its kind takes so many."""
+        running = self._read(digest)
+        took = self._clock() - running.since
+        if running.worked >= ENOUGH:
+            seconds = took / running.worked
+        return max(seconds * (1 - running.begun) - took, seconds * (1 - running.share) / 2)
 
     def time_left(self) -> str:
         """What people are told of `seconds_left`."""

@@ -13,16 +13,17 @@ import torch
 
 from kdbench.architectures import Shapes
 from kdbench.catalog.build import network_shapes
+from kdbench.catalog.channels import named, outlook
 from kdbench.catalog.find import DATASETS, METHODS, NETWORKS
-from kdbench.data import Description, Prepared, protocol
+from kdbench.data import Description, Prepared, person_judged, protocol
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import Method, NotApplicable, Setup
 from kdbench.plan.model import Plan, Planned, origin_of
-from kdbench.results.place import Place, RowRole
+from kdbench.results.place import UNTUNED, Place, RowRole
 from kdbench.roles import Role
 from kdbench.spec.cell import Cell, Part
 from kdbench.spec.matrix import Matrix, MethodRow
-from kdbench.spec.preset import UNTUNED, Found
+from kdbench.spec.preset import Found
 from kdbench.spec.recipe import Recipe
 from kdbench.spec.words import Spec, called
 from kdbench.text import first_line
@@ -151,7 +152,7 @@ class _Block:
     def __init__(self, plan: Plan, here: _Dataset, teacher: Spec, student: Spec, every_fold: bool) -> None:
         self.plan, self.here = plan, here
         self.names = {RowRole.TEACHER: str(NETWORKS.short(teacher)), RowRole.STUDENT: str(NETWORKS.short(student))}
-        self.teacher, self.student = NETWORKS.close(teacher), NETWORKS.close(student)
+        self.teacher, self.student = (named(NETWORKS.close(each), here.about) for each in (teacher, student))
         self.shapes: dict[RowRole, Shapes] = {}
         self.impossible: dict[RowRole, str] = {}
         for side, part in ((RowRole.TEACHER, self.teacher), (RowRole.STUDENT, self.student)):
@@ -164,6 +165,7 @@ class _Block:
         self.labels = torch.from_numpy(windows.y[~windows.test])
         every_fold = every_fold or self.chosen.every_fold
         self.folds = self.chosen.folds(windows, dataset=here.about.name) if every_fold else 1
+        self.judged = [self._person_judged(fold) for fold in range(self.folds)]
         self.teacher_alone = cache(self._teacher_alone)
         self.pair = f"{self.names[RowRole.TEACHER]}:{self.names[RowRole.STUDENT]}"
         self.alone = Cell(
@@ -181,6 +183,14 @@ class _Block:
             recipe=plan.matrix.recipe.unnamed,
         )
 
+    def _person_judged(self, fold: int) -> str:
+        """By name, where a fold of several is one person."""
+        if self.folds == 1:
+            return ""
+        about = self.here.data
+        person = person_judged(self.chosen, about.windows, dataset=about.description.name, fold=fold)
+        return "" if person is None else about.person(person)
+
     def expand(self, rows: list[_ClosedRow]) -> None:
         """Add the networks alone and every row."""
         for side, name, make in (
@@ -188,7 +198,8 @@ class _Block:
             (RowRole.STUDENT, STUDENT_ALONE, self._student_alone),
         ):
             tuned = self._tuned(self.names[side], name)
-            self._add(side, name, "reference", make, self.impossible.get(side), tuned)
+            sees = outlook(self.teacher if side is RowRole.TEACHER else self.student, self.here.about)
+            self._add(side, name, "reference", make, self.impossible.get(side), tuned, sees)
         for row in rows:
             tuned = self._tuned(self.pair, row.said)
             used = row.with_found(self._found(self.pair, row.said))
@@ -231,7 +242,7 @@ class _Block:
         """Give a row its places, at every seed and fold, and the plan the cells that fill them."""
         network = self.names[RowRole.TEACHER if role is RowRole.TEACHER else RowRole.STUDENT]
         for seed, fold in product(self.plan.matrix.seeds, range(self.folds)):
-            said = (note, tuned, self.here.people)
+            said = (note, tuned, self.here.people, self.judged[fold])
             place = Place(self.here.label, self.pair, network, row, kind, role, seed, fold, *said)
             digest = None
             if reason is None:

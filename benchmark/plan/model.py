@@ -62,7 +62,8 @@ class Plan:
         recipe, preset = self.matrix.recipe, self.matrix.preset
         budget = preset.budget if preset else ""
         said = (recipe.name, recipe.note, self.warning)
-        return Asked(self.matrix.protocol, *said, len(self.cells), budget, tuple(self.cautions))
+        cautions = tuple(self.cautions)
+        return Asked(self.matrix.protocol, *said, len(self.cells), budget, cautions, self.matrix.max_seeds)
 
     def plain(self) -> dict[str, Any]:
         """Cells and places as JSON has them."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from kdbench.text import printable
+
 
 def versions() -> dict[str, str]:
     """Versions of what numbers depend on, by distribution name."""
@@ -50,5 +52,18 @@ def peak_memory(device: torch.device) -> int:
 
 
 def device_name(device: torch.device) -> str:
-    """What records call a device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    """What records call a device: the name of the GPU or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _processor() if device.type == "cpu" else device.type
+
+
+@cache
+def _processor() -> str:
+    """The processor's name, or "cpu" where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return printable(next(named, "") or platform.processor() or "cpu")

@@ -17,8 +17,11 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Begin a job, or queue it."""
 
-    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
-        """Wait for a submitted job to end, calling ``tick`` now and then."""
+    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException] | None:
+        """A submitted job that has ended, with its record or what went wrong; None where none did for a while.
+
+        ``Elsewhere`` in place of a record means that another process has the cell. Calls ``tick`` now and then.
+        """
 
     def close(self) -> None:
         """Stop at once whatever runs."""

@@ -16,10 +16,12 @@ class Job:
     Args:
         cell: what is run.
         dataset: the cell's, with the settings that say where it lies.
+        replaces: mark of the record that this one replaces, as `Store.mark` has it; empty where there is none.
     """
 
     cell: Cell
     dataset: Part
+    replaces: str = ""
 
     @property
     def digest(self) -> str:
@@ -31,7 +33,7 @@ class Job:
         return foreign(self.cell)
 
 
-def job_of(plan: Plan, digest: str) -> Job:
+def job_of(plan: Plan, digest: str, replaces: str = "") -> Job:
     """The job of a plan's cell."""
     cell = plan.cells[digest]
-    return Job(cell, plan.origins[origin_of(cell)])
+    return Job(cell, plan.origins[origin_of(cell)], replaces)

@@ -21,6 +21,9 @@ class Observer:
     def finished(self, job: Job, record: Record) -> None:
         """A cell has its record."""
 
+    def given_up(self, job: Job) -> None:
+        """A job that had started is run by another process."""
+
     def skipped(self, job: Job, reason: str) -> None:
         """A cell cannot run."""
 
@@ -51,6 +54,10 @@ class Observers(Observer):
     def finished(self, job: Job, record: Record) -> None:
         for observer in self.each:
             observer.finished(job, record)
+
+    def given_up(self, job: Job) -> None:
+        for observer in self.each:
+            observer.given_up(job)
 
     def skipped(self, job: Job, reason: str) -> None:
         for observer in self.each:

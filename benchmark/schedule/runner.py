@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from kdbench.errors import KdbenchError, MachineError
@@ -13,7 +14,11 @@ from kdbench.results.record import Record
 from kdbench.schedule.executor import Executor
 from kdbench.schedule.jobs import Job, job_of
 from kdbench.schedule.observer import Observer
+from kdbench.store.claims import Elsewhere, held
 from kdbench.store.records import Store
+
+PAUSE = 0.5
+"""Seconds between two looks at what others run, while nothing runs here."""
 
 
 @dataclass
@@ -24,14 +29,20 @@ class Outcome:
         trained: digests of the cells that were run.
         failed: digest and reason of those that failed now or before.
         skipped: digest and reason of those that could not be tried.
+        elsewhere: digests of the cells that other runs in the same store finished meanwhile.
+        left: digests of the cells that were not begun since one had failed.
     """
 
     trained: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
-def unfinished(plan: Plan, store: Store, *, retry_failed: bool = False, rerun_stale: bool = False) -> dict[str, Job]:
+def unfinished(
+    plan: Plan, store: Store, *, retry: Collection[str] = (), rerun_stale: bool = False, force: bool = False
+) -> dict[str, Job]:
     """What a run would run: cells without a record, by digest.
 
     A stale teacher teaches nobody: its weights come from other code than its student's record would say. It is not
@@ -40,13 +51,14 @@ def unfinished(plan: Plan, store: Store, *, retry_failed: bool = False, rerun_st
     Args:
         plan: what there is to run.
         store: where records are.
-        retry_failed: whether cells that failed count too.
+        retry: which failed cells count too, of `kdbench.results.record.FAILURES`.
         rerun_stale: whether cells older than their source or their teacher count too, and damaged ones.
+        force: whether all do.
 
     Raises:
         KdbenchError: if a record cannot be read, or a cell would be taught by a stale teacher.
     """
-    damaged = {digest for digest in plan.cells if store.damage(digest)} if rerun_stale else set()
+    damaged = {digest for digest in plan.cells if store.damage(digest)} if rerun_stale or force else set()
     records = {digest: None if digest in damaged else store.record(digest) for digest in plan.cells}
     fresh = freshness(plan.cells, records)
     found: dict[str, Job] = {}
@@ -54,11 +66,12 @@ def unfinished(plan: Plan, store: Store, *, retry_failed: bool = False, rerun_st
         record = records[digest]
         if (
             record is None
-            or (retry_failed and record.status == "failed")
+            or force
+            or (record.status == "failed" and (record.failure or "failed") in retry)
             or (rerun_stale and fresh[digest] is Freshness.STALE)
             or cell.teacher_cell in found  # it was taught by a teacher that is about to be another one
         ):
-            found[digest] = job_of(plan, digest)
+            found[digest] = job_of(plan, digest, store.mark(digest))
     stale = {d for d, record in records.items() if record and record.status == "done" and fresh[d] is Freshness.STALE}
     _teach_nothing_stale(plan, found, stale - found.keys())
     return found
@@ -76,8 +89,16 @@ def _teach_nothing_stale(plan: Plan, todo: Mapping[str, Job], stale: set[str]) -
         )
 
 
-def run_jobs(todo: Mapping[str, Job], plan: Plan, store: Store, where: Executor, observer: Observer) -> Outcome:
-    """Run jobs, teachers first, as many at a time as the executor takes; a record that a job's cell has is dropped.
+def run_jobs(
+    todo: Mapping[str, Job],
+    plan: Plan,
+    store: Store,
+    where: Executor,
+    observer: Observer,
+    *,
+    fail_fast: bool = False,
+) -> Outcome:
+    """Run jobs, teachers first, as many at a time as the executor takes, beside whoever else works in the store.
 
     Args:
         todo: what to run, of `unfinished`.
@@ -85,17 +106,16 @@ def run_jobs(todo: Mapping[str, Job], plan: Plan, store: Store, where: Executor,
         store: where records are.
         where: runs them; closed at the end.
         observer: told of every step.
+        fail_fast: whether nothing more begins once a job has failed.
 
     Raises:
         MachineError: if files cannot be written, or no worker can start.
     """
-    for digest in todo:
-        if store.finished(digest):
-            store.forget(digest)
-    records = {digest: record for digest in plan.cells if (record := store.record(digest)) is not None}
-    run = _Run(list(todo.values()), records, observer, plan.names())
+    kept = (digest for digest in plan.cells if digest not in todo)
+    records = {digest: record for digest in kept if (record := store.record(digest)) is not None}
+    run = _Run(list(todo.values()), records, store, observer, plan.names())
     try:
-        run.work_off(where)
+        run.work_off(where, fail_fast=fail_fast)
     finally:
         where.close()
     run.outcome.failed = {digest: str(r.reason) for digest, r in records.items() if r.status == "failed"}
@@ -108,26 +128,60 @@ class _Run:
     Args:
         waiting: jobs that no worker has yet.
         records: of the plan's cells that have one, by digest; filled as the run goes on.
+        store: where others leave theirs.
         observer: told of every step.
         names: what to call each cell, by digest.
     """
 
     def __init__(
-        self, waiting: list[Job], records: dict[str, Record], observer: Observer, names: Mapping[str, str]
+        self,
+        waiting: list[Job],
+        records: dict[str, Record],
+        store: Store,
+        observer: Observer,
+        names: Mapping[str, str],
     ) -> None:
-        self.waiting, self.records, self.observer, self.names = waiting, records, observer, names
+        self.waiting, self.records, self.store, self.observer, self.names = waiting, records, store, observer, names
         self.outcome = Outcome()
         self.running = 0
+        self.elsewhere: list[Job] = []
 
-    def work_off(self, where: Executor) -> None:
+    def work_off(self, where: Executor, *, fail_fast: bool) -> None:
         """Run what waits, each job as soon as its teacher is there and a worker is free."""
-        while self.waiting or self.running:
+        while self.waiting or self.running or self.elsewhere:
+            if fail_fast and any(self.records[digest].status == "failed" for digest in self.outcome.trained):
+                self.outcome.left = [job.digest for job in (*self.waiting, *self.elsewhere)]
+                self.waiting, self.elsewhere = [], []
+            self._look_elsewhere()
             for job in list(self.waiting):
                 self._offer(job, where)
             if self.running:
-                job, result = where.next(self.observer.tick)
-                self.running -= 1
-                self._take(job, result)
+                if (answer := where.next(self.observer.tick)) is not None:
+                    self.running -= 1
+                    self._take(*answer)
+            elif self.elsewhere:
+                self.observer.tick()
+                time.sleep(PAUSE)
+
+    def _look_elsewhere(self) -> None:
+        """Take up what others have finished, and what they have let go of."""
+        for job in list(self.elsewhere):
+            free = not held(self.store, job.digest)  # before the record: it is written while the cell is held
+            if self._taken_up(job) or free:
+                self.elsewhere.remove(job)
+                self.waiting += [] if job.digest in self.records else [job]
+
+    def _taken_up(self, job: Job) -> bool:
+        """Whether another process has finished a job; then its record counts as ours do."""
+        if self.store.mark(job.digest) in ("", job.replaces):
+            return False
+        record = self.store.record(job.digest)
+        if record is None:
+            return False
+        self.records[job.digest] = record
+        self.outcome.elsewhere.append(job.digest)
+        self.observer.finished(job, record)
+        return True
 
     def _offer(self, job: Job, where: Executor) -> None:
         teacher = job.cell.teacher_cell
@@ -137,6 +191,11 @@ class _Run:
             self.observer.skipped(job, reason)
         elif self.running < where.slots and (teacher is None or teacher in self.records):
             self.waiting.remove(job)
+            if self._taken_up(job):
+                return
+            if held(self.store, job.digest):
+                self.elsewhere.append(job)
+                return
             self.observer.started(job)  # first: a worker may say at once how far it is
             where.submit(job)
             self.running += 1
@@ -152,6 +211,9 @@ class _Run:
             self.records[digest] = result
             self.outcome.trained.append(digest)
             self.observer.finished(job, result)
+        elif isinstance(result, Elsewhere):
+            self.observer.given_up(job)
+            self.elsewhere.append(job)
         elif isinstance(result, OSError):
             raise MachineError(f"{name}: {result}; what is done is kept, run again to go on") from result
         else:

@@ -15,7 +15,7 @@ from kdbench.errors import KdbenchError, nearest
 from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.preset import Preset
 from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
-from kdbench.spec.seeds import parse_seeds
+from kdbench.spec.seeds import AUTO, automatic, parse_seeds
 from kdbench.spec.words import Spec, Value, parse_method, text_of, texts_of
 
 RUN_AT = "run_at"
@@ -56,6 +56,7 @@ class Matrix:
         fallback: dataset to run on, loudly, where a dataset of the matrix cannot be had and the user named none.
         description: what it is for, one line.
         preset: settings that a search found, which take the place of defaults.
+        max_seeds: at most how many seeds are run where they are added as they are needed; 0 where they are stated.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Matrix:
     fallback: Spec | None = None
     description: str = ""
     preset: Preset | None = None
+    max_seeds: int = 0
 
     @classmethod
     def load(cls, source: str) -> Matrix:
@@ -80,12 +82,18 @@ class Matrix:
             text = files("kdbench").joinpath("matrices", f"{source}.toml").read_text(encoding="utf-8")
             return cls.from_toml(text, source, source)
         path = Path(source)
+        if path.is_dir():
+            raise KdbenchError(f"{path} is a folder; wanted a shipped matrix by name, or a file")
         if not path.is_file():
             raise KdbenchError(nearest("shipped matrices, nor such a file", source, shipped_matrices()))
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise KdbenchError(f"cannot read {path}: {error}") from None
+        except UnicodeDecodeError as error:
+            raise KdbenchError(
+                f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}"
+            ) from None
+        except OSError as error:
+            raise KdbenchError(f"cannot read {path}: {error.strerror or error}") from None
         read = cls.from_json if path.suffix == ".json" else cls.from_toml
         return read(text, path.stem, str(path))
 
@@ -127,7 +135,7 @@ class Matrix:
         if not isinstance(table, Mapping):
             raise KdbenchError(f"a matrix is {table!r}, wanted a table")
         known = ["name", "description", "datasets", "pairs", "methods", "method"]
-        known += ["seeds", "protocol", "recipe", "fallback", "preset"]
+        known += ["seeds", "max_seeds", "protocol", "recipe", "fallback", "preset"]
         for key in table:
             if key not in known:
                 raise KdbenchError(nearest("keys of a matrix", key, known))
@@ -140,12 +148,14 @@ class Matrix:
             raise KdbenchError(f"'method' is {given!r}, wanted tables, each under [[method]]")
         rows += map(_method_row, given)
         fallback = table.get("fallback")
+        seeds, budget = _seeds(table)
         return cls(
             name=matrix_name(text_of(table, "name")),
             datasets=tuple(Spec.parse(text) for text in texts_of(table, "datasets")),
             pairs=parse_pairs([pairs] if isinstance(pairs := table["pairs"], str) else texts_of(table, "pairs")),
             methods=tuple(rows),
-            seeds=parse_seeds(table.get("seeds", 1)),
+            seeds=seeds,
+            max_seeds=budget,
             protocol=text_of(table, "protocol", "subject-v1"),
             recipe=parse_recipe(table.get("recipe", "har")),
             fallback=None if fallback is None else Spec.parse(text_of(table, "fallback")),
@@ -170,6 +180,8 @@ class Matrix:
         }
         if self.fallback:
             table["fallback"] = str(self.fallback)
+        if self.max_seeds:
+            table["max_seeds"] = self.max_seeds
         if self.preset:
             table["preset"] = self.preset.plain()
         return table
@@ -181,6 +193,16 @@ def shipped_matrices() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
+def _seeds(table: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Seeds, and the budget where they are added as they are needed: a store keeps both, people write ``auto``."""
+    given, budget = table.get("seeds", 1), table.get("max_seeds")
+    if isinstance(given, list) and budget is not None:
+        seeds = parse_seeds(given)
+        _, most = automatic(AUTO, budget) or ((), 0)
+        return seeds, most
+    return automatic(given, budget) or (parse_seeds(given), 0)
+
+
 def _preset(given: object) -> Preset | None:
     """A preset as a table, or the path of its file."""
     if given is None:
@@ -189,6 +211,8 @@ def _preset(given: object) -> Preset | None:
 
 
 def _method_row(row: object) -> MethodRow:
+    if isinstance(row, str):
+        raise KdbenchError(f"'method' holds {row!r}; a list of names is called 'methods', a table each [[method]]")
     if not isinstance(row, Mapping) or "name" not in row:
         raise KdbenchError("a [[method]] needs a name")
     known = ["name", "label", "role", "preset", "settings"]

@@ -65,4 +65,7 @@ def parse_pair(text: str) -> tuple[Spec, Spec]:
     if not match:
         lists = nearest("lists of pairs", text, pair_lists())
         raise KdbenchError(f"pair {text!r} is not of the form teacher:student, as in resnet_lstman:mlp; {lists}")
+    for side, name in (("teacher", match[1]), ("student", match[2])):
+        if not name.strip():
+            raise KdbenchError(f"pair {text!r} has no {side}; wanted teacher:student, as in resnet_lstman:mlp")
     return Spec.parse(match[1]), Spec.parse(match[2])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from kdbench.errors import KdbenchError, nearest
+from kdbench.spec.recipe import SEARCHED
 from kdbench.spec.words import Value
-
-UNTUNED = "untuned"
-"""What is said of a row for which a preset has nothing."""
+from kdbench.text import first_line
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Found:
         failed: how many of these failed.
         folds: over how many folds the objective is a mean.
         study: where the trials are kept under.
+        pruned: how many trials were given up between folds.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class Found:
     failed: int
     folds: int
     study: str
+    pruned: int = 0
 
     def note(self, dataset: str, networks: str) -> str:
         """What a table says of a row that uses it on a dataset, with networks."""
@@ -87,9 +89,10 @@ class Preset:
         """What captions say of the search."""
         folds = " or ".join(map(str, sorted({found.folds for found in self.found})))
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
+        pruned = ", trials below the median given up between folds" if any(found.pruned for found in self.found) else ""
         return (
             f"preset {self.name}, found with one budget for every row: {self.trials} trials of {self.epochs} epochs, "
-            f"{folds} folds of {self.protocol}, {seeds}; maximised: {self.objective}"
+            f"{folds} folds of {self.protocol}, {seeds}{pruned}; maximised: {self.objective}"
         )
 
     def find(self, dataset: str, networks: str, row: str) -> Found | None:
@@ -110,8 +113,8 @@ class Preset:
         """
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            said = error.strerror if isinstance(error, OSError) else error
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            said = error.strerror if isinstance(error, OSError) else first_line(error)
             raise KdbenchError(f"preset {path}: {said}") from None
         try:
             return cls.from_plain(table)
@@ -131,6 +134,9 @@ class Preset:
         if not isinstance(given["seeds"], list | tuple):
             raise KdbenchError(f"a preset's 'seeds' is {given['seeds']!r}, wanted a list")
         found = tuple(map(_found, given["found"]))
+        for (dataset, networks, row), times in Counter((f.dataset, f.networks, f.row) for f in found).items():
+            if times > 1:
+                raise KdbenchError(f"a preset has {row} for {networks} on {dataset} twice")
         return cls(**{**given, "found": found, "seeds": tuple(given["seeds"])})
 
     def plain(self) -> dict[str, Any]:
@@ -151,21 +157,21 @@ class Preset:
 
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("name", "objective", "protocol", "date", "dataset", "networks", "row", "study"), (str,)),
-    **dict.fromkeys(("trials", "epochs", "failed", "folds"), (int,)),
+    **dict.fromkeys(("trials", "epochs", "failed", "folds", "pruned"), (int,)),
     **dict.fromkeys(("versions", "settings", "recipe"), (Mapping,)),
     **dict.fromkeys(("value", "default"), (float, int)),
 }
 
 
 def _checked(what: str, cls: Any, table: object) -> dict[str, Any]:
-    """A table with exactly the keys of a class, each of its type; a missing ``default`` is None."""
+    """A table with exactly the keys of a class, each of its type; a missing ``default`` is None, ``pruned`` 0."""
     if not isinstance(table, Mapping):
         raise KdbenchError(f"{what} is {table!r}, wanted a table")
     known = [field.name for field in fields(cls)]
     for key in table:
         if key not in known:
             raise KdbenchError(nearest(f"keys of {what}", str(key), known))
-    given = {"default": None, **table} if "default" in known else dict(table)
+    given = {**({"default": None, "pruned": 0} if cls is Found else {}), **table}
     for key in known:
         if key not in given:
             raise KdbenchError(f"{what} lacks {key!r}")
@@ -181,6 +187,9 @@ def _found(table: object) -> Found:
         for name, value in given[key].items():
             if not isinstance(value, Value):
                 raise KdbenchError(f"{given['row']}: {name}={value!r}, wanted a text, a number or a boolean")
+    for name in given["recipe"]:
+        if name not in SEARCHED:  # else rows that a table compares would be trained unlike each other
+            raise KdbenchError(f"{given['row']}: " + nearest("settings of a recipe that are searched", name, SEARCHED))
     return Found(**given)
 
 

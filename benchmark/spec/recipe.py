@@ -12,6 +12,9 @@ from kdbench.spec.words import Spec, Value, text_of
 NAMING = ("name", "note")
 """Fields of a recipe that say what it is called and meant for; no number depends on them."""
 
+SEARCHED = ("learning_rate", "weight_decay")
+"""What a search may find for each row by itself."""
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -7,6 +7,27 @@ from collections import Counter
 
 from kdbench.errors import KdbenchError
 
+AUTO = "auto"
+"""In place of seeds: as many as it takes."""
+FIRST_SEEDS, MAX_SEEDS = 3, 12
+"""With how many `auto` begins, and at most how many it runs where nobody says."""
+
+
+def automatic(given: object, budget: object) -> tuple[tuple[int, ...], int] | None:
+    """Seeds to begin with, and the budget, where ``auto`` was asked for; None where it was not.
+
+    Raises:
+        KdbenchError: if the budget is no number from 2 on, or was given without ``auto``.
+    """
+    if not (isinstance(given, str) and given.strip() == AUTO):
+        if budget is not None:
+            raise KdbenchError(f"a budget of {budget!r} seeds came without seeds {AUTO!r}; give both or neither")
+        return None
+    most = MAX_SEEDS if budget is None else budget
+    if not isinstance(most, int) or isinstance(most, bool) or not 2 <= most <= 1_000_000:
+        raise KdbenchError(f"a budget of {most!r} seeds came, a number from 2 on is wanted")
+    return tuple(range(min(FIRST_SEEDS, most))), most
+
 
 def parse_seeds(given: object) -> tuple[int, ...]:
     """Read seeds: ``5`` is 0 to 4, ``0-4`` likewise, ``0,3`` those two, a list as it is.

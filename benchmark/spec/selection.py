@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kdbench.errors import KdbenchError, nearest
+from kdbench.spec.classes import name_of, pair_of
 from kdbench.spec.matrix import Matrix, MethodRow, matrix_name
 from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.preset import Preset
 from kdbench.spec.recipe import parse_recipe
-from kdbench.spec.seeds import parse_seeds
+from kdbench.spec.seeds import automatic, parse_seeds
 from kdbench.spec.words import Spec, Value, called, listed, parse_method, parse_value
 
 
@@ -20,16 +23,17 @@ class Selection:
 
     ``stored`` names a matrix that was run in the store, in place of ``config``; ``name`` is what this one is called.
 
-    Where several may stand, a text is one or, with commas between them, several.
+    Where several may stand, a text is one or, with commas between them, several. From Python a class may stand for the
+    name of a method, and a teacher and a student, each a name or a class, for a pair.
 
     Raises:
-        KdbenchError: if something is no text.
+        KdbenchError: if something is no text, nor a class that has a name or a file.
     """
 
     config: str | None = None
     datasets: tuple[str, ...] = ()
-    pairs: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
+    pairs: tuple[Any, ...] = ()  # texts, once made
+    methods: tuple[Any, ...] = ()
     seeds: str | None = None
     recipe: str | None = None
     protocol: str | None = None
@@ -37,10 +41,11 @@ class Selection:
     stored: str | None = None
     name: str | None = None
     preset: str | None = None
+    max_seeds: int | None = None
 
     def __post_init__(self) -> None:
         for key in ("datasets", "pairs", "methods", "settings"):
-            given: object = getattr(self, key)
+            given: object = _with_names(key, getattr(self, key))
             texts = [given] if isinstance(given, str) else given
             if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
                 raise KdbenchError(f"{key} is {given!r}, wanted a text, or a list of texts")
@@ -64,8 +69,9 @@ class Selection:
             matrix = replace(matrix, pairs=parse_pairs(self.pairs))
         if self.methods:
             matrix = replace(matrix, methods=tuple(MethodRow(parse_method(text)) for text in self.methods))
-        if self.seeds is not None:
-            matrix = replace(matrix, seeds=parse_seeds(self.seeds))
+        if self.seeds is not None or self.max_seeds is not None:
+            seeds, budget = automatic(self.seeds, self.max_seeds) or (parse_seeds(self.seeds), 0)
+            matrix = replace(matrix, seeds=seeds, max_seeds=budget)
         if self.recipe is not None:
             matrix = replace(matrix, recipe=parse_recipe(self.recipe))
         if self.protocol is not None:
@@ -75,6 +81,19 @@ class Selection:
         if self.preset is not None:
             matrix = replace(matrix, preset=Preset.load(Path(self.preset)))
         return _with_settings(matrix, self.settings)
+
+
+def _with_names(key: str, given: object) -> object:
+    """The same with names in place of classes."""
+    if key == "methods" and inspect.isclass(given):
+        return name_of(given, key)
+    if not isinstance(given, list | tuple):
+        return given
+    if key == "methods":
+        return [name_of(each, key) if inspect.isclass(each) else each for each in given]
+    if key == "pairs":
+        return [pair_of(each) if isinstance(each, list | tuple) else each for each in given]
+    return given
 
 
 def _with_settings(matrix: Matrix, settings: tuple[str, ...]) -> Matrix:

@@ -116,7 +116,8 @@ def text_of(table: Mapping[str, Any], key: str, default: str | None = None) -> s
 
 
 def texts_of(table: Mapping[str, Any], key: str) -> list[str]:
+    """A list of texts, of which each may be several with commas between them, as on the command line."""
     values = table.get(key, [])
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
         raise KdbenchError(f"{key!r} is {values!r}, wanted a list of texts")
-    return values
+    return [part for value in values for part in listed(value)]

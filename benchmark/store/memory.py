@@ -130,4 +130,6 @@ def _newest_record(store: Store, identity: str) -> str:
 def _identified(matrix: Matrix) -> tuple[str, dict[str, Any]]:
     """Name and hash of a matrix, and its plain form, without what might have stood in for its data."""
     plain = replace(matrix, fallback=None).plain()
-    return f"{matrix.name}-{hashlib.sha256(json.dumps(plain, indent=1).encode()).hexdigest()[:8]}", plain
+    # Where seeds are added as they are needed, it is the same matrix with however many.
+    asked = {key: value for key, value in plain.items() if not (matrix.max_seeds and key == "seeds")}
+    return f"{matrix.name}-{hashlib.sha256(json.dumps(asked, indent=1).encode()).hexdigest()[:8]}", plain

@@ -21,9 +21,14 @@ if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
     import numpy.typing as npt
 
 
-PREDICTIONS, CURVE = "predictions.npz", "curve.csv"
+PREDICTIONS, CURVE, LOG = "predictions.npz", "curve.csv", "log.txt"
 
 AGAIN = "`kdbench run --stale` with the options of its matrix makes it again"
+
+
+def is_digest(name: str) -> bool:
+    """Whether a folder of this name is a cell's."""
+    return len(name) == 20 and not set(name) - set("0123456789abcdef")
 
 
 class Store:
@@ -109,6 +114,13 @@ class Store:
         """Whether a cell has a record, readable or not."""
         return (self.folder(digest) / "record.json").exists()
 
+    def mark(self, digest: str) -> str:
+        """What tells one record of a cell from another, readable or not; empty where there is none."""
+        try:
+            return _hash((self.folder(digest) / "record.json").read_bytes())
+        except OSError:
+            return ""
+
     def content(self, digest: str, name: str) -> bytes:
         """One of the files that belong to a cell's record, as it was written.
 
@@ -146,7 +158,7 @@ class Store:
 
     def forget(self, digest: str) -> None:
         """Drop a cell's record and all that came with it, so that it runs again from the start."""
-        made = ("record.json", PREDICTIONS, WEIGHTS, CURVE, "traceback.txt", "checkpoint.pt", "epoch")
+        made = ("record.json", PREDICTIONS, WEIGHTS, CURVE, LOG, "traceback.txt", "checkpoint.pt", "epoch")
         for name in made:
             (self.folder(digest) / name).unlink(missing_ok=True)
 

@@ -48,7 +48,13 @@ def sharing(store: Store) -> Iterator[None]:
 
 def sweep(store: Store) -> None:
     """Remove temporary files, and what only a running cell needs of cells that have their record."""
-    patterns = [".writable-*", "matrices/.*.json-*", "plans/.*.json-*", *(f"*/.{name}-*" for name in WRITTEN)]
+    patterns = [
+        ".writable-*",
+        "claims/*.lock",
+        "matrices/.*.json-*",
+        "plans/.*.json-*",
+        *(f"*/.{name}-*" for name in WRITTEN),
+    ]
     for pattern in patterns:
         for path in store.root.glob(pattern):
             _remove(path)

@@ -10,9 +10,8 @@ from kdbench.errors import KdbenchError
 from kdbench.machine import Runtime
 from kdbench.plan.model import Plan
 from kdbench.results import Entry, Record
-from kdbench.results.pages import runs_sheet, scores_page, wide_sheet
+from kdbench.results.pages import data_sheet, scores_page
 from kdbench.results.render import csv_text, page_text
-from kdbench.results.tables.scores import tabulate
 from kdbench.store.entries import entries
 from kdbench.store.memory import matrices, remembered
 from kdbench.store.records import Store
@@ -59,8 +58,8 @@ class Mirror:
         found = {entry.record.digest: entry.record for entry in filled if entry.record is not None}
         texts = {
             "table.md": page_text(scores_page(filled, SHOWN, asked=self.plan.asked, version=version("kdbench"))),
-            "runs.csv": csv_text(runs_sheet(filled, SHOWN)),
-            "table.csv": csv_text(wide_sheet([tabulate(filled, metric) for metric in SHOWN])),
+            "runs.csv": csv_text(data_sheet("csv", filled, SHOWN)),
+            "table.csv": csv_text(data_sheet("csv-wide", filled, SHOWN)),
         }
         self._write(list(found.values()), texts)
         return len(found)

@@ -49,7 +49,7 @@ class FrozenTeacher:
     def __call__(self, batch: Batch) -> Outputs:
         if batch.augmented:
             with torch.no_grad():
-                return self.network(batch.x)  # type: ignore[no-any-return]
+                return self.network(batch.x)
         return ServedOutputs(self, batch.index)
 
     def rows(self, name: str, index: Tensor) -> Tensor:

@@ -89,9 +89,15 @@ def found_by(study: Study, trials: int) -> Found | None:
         default=counted[0].value,
         trials=len(counted),
         failed=sum(trial.state == "failed" for trial in counted),
+        pruned=sum(trial.state == "pruned" for trial in counted),
         folds=facts["folds"],
         study=study.name,
     )
+
+
+def _ended(studies: Sequence[Study], trials: int) -> datetime:
+    """When the last trial was told."""
+    return max(trial.ended for study in studies for trial in finished(study, trials) if trial.ended is not None)
 
 
 def preset_of(name: str, studies: Sequence[Study], trials: int, versions: Mapping[str, str]) -> Preset | None:
@@ -107,7 +113,7 @@ def preset_of(name: str, studies: Sequence[Study], trials: int, versions: Mappin
         epochs=facts["epochs"],
         protocol=facts["protocol"],
         seeds=tuple(facts["seeds"]),
-        date=datetime.now(UTC).date().isoformat(),
+        date=_ended(studies, trials).astimezone(UTC).date().isoformat(),
         versions={**versions, "optuna": facts["sampling"]["optuna"]},
         found=tuple(found),
     )

@@ -8,11 +8,14 @@ these, by a sampler seeded from the trial's number, and the storage only keeps w
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import optuna
@@ -39,15 +42,23 @@ SAMPLING: dict[str, Any] = {
     "group": False,
     "constant_liar": True,
 }
-"""All arguments of the sampler: a default may change with the next Optuna."""
+"""The sampler's arguments, since a default may change with the next Optuna; those that it is about to drop are not."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+DATABASE, DRIVEN = "postgresql://", "postgresql+psycopg://"
+"""How the URL of a database begins, and how it does for sqlalchemy, which would choose its driver by its version."""
 
 ATTEMPTS = 10
 """How often an empty database is opened while others make its tables."""
 
-State = Literal["running", "done", "failed"]
-_STATES: dict[TrialState, State] = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed"}
+State = Literal["running", "done", "failed", "pruned"]
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "done",
+    TrialState.FAIL: "failed",
+    TrialState.PRUNED: "pruned",
+}
+_KEPT = {state: kept for kept, state in _STATES.items()}
 
 
 def sampling(seed: int) -> dict[str, Any]:
@@ -65,6 +76,7 @@ class Trial:
         state: running until it is told; who ran it may be gone.
         value: of the objective; None where it is not done.
         facts: what was kept with it, such as the score of each fold or why it failed.
+        ended: when it was told; None while it runs.
     """
 
     number: int
@@ -72,6 +84,7 @@ class Trial:
     state: State
     value: float | None
     facts: dict[str, Any]
+    ended: datetime | None = None
 
 
 class Study:
@@ -106,13 +119,13 @@ class Study:
         """Begin the next trial: there at once with all that it draws, or not at all."""
         self._kept.add_trial(_frozen(knobs, settings, TrialState.RUNNING, None))
 
-    def tell(self, number: int, value: float | None, facts: Mapping[str, Any]) -> None:
-        """End a trial that runs; without a value, it failed."""
+    def tell(self, number: int, value: float | None, facts: Mapping[str, Any], *, pruned: bool = False) -> None:
+        """End a trial that runs; without a value, it failed, unless it was pruned."""
         trial = self._kept.get_trials(deepcopy=False)[number]
         for key, fact in facts.items():
             optuna.trial.Trial(self._kept, trial._trial_id).set_user_attr(key, fact)
         if value is None:
-            self._kept.tell(number, state=TrialState.FAIL)
+            self._kept.tell(number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
         else:
             self._kept.tell(number, value)
 
@@ -142,11 +155,13 @@ class Ledger:
         return self._storage.engine if isinstance(self._storage, RDBStorage) else None
 
     def names(self) -> list[str]:
-        """Of all studies."""
+        """Of all studies, in the order in which they were begun."""
         return optuna.get_all_study_names(self._storage)
 
     def study(self, name: str) -> Study:
-        """A study of that name, begun if there is none."""
+        """A study of that name, begun if there is none; one that is there is only read."""
+        with suppress(KeyError):
+            return Study(optuna.load_study(storage=self._storage, study_name=name))
         return Study(
             optuna.create_study(storage=self._storage, study_name=name, direction="maximize", load_if_exists=True)
         )
@@ -169,8 +184,9 @@ def draw(knobs: Sequence[Knob], trials: Sequence[Trial], number: int, seed: int)
     memory = optuna.create_study(sampler=sampler, direction="maximize")
     for trial in trials[:number]:
         past = trial.number < begin
-        state = {"done": TrialState.COMPLETE, "failed": TrialState.FAIL}[trial.state] if past else TrialState.RUNNING
-        memory.add_trial(_frozen(knobs, trial.settings, state, trial.value if past else None))
+        state = _KEPT[trial.state] if past else TrialState.RUNNING
+        scores = _by_step(trial) if state is TrialState.PRUNED else {}
+        memory.add_trial(_frozen(knobs, trial.settings, state, trial.value if past else None, scores))
     drawn = memory.ask({knob.name: _distribution(knob) for knob in knobs}).params
     return {knob.name: knob.rounded(drawn[knob.name]) for knob in knobs}
 
@@ -184,8 +200,16 @@ def importances(knobs: Sequence[Knob], trials: Sequence[Trial]) -> dict[str, flo
     for trial in done:
         memory.add_trial(_frozen(knobs, trial.settings, TrialState.COMPLETE, trial.value))
     with suppress(RuntimeError, ValueError):  # all trials alike
-        return optuna.importance.get_param_importances(memory)
+        return optuna.importance.get_param_importances(
+            memory, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
+        )
     return {}
+
+
+def _by_step(trial: Trial) -> dict[int, float]:
+    """The mean of what a pruned trial had scored, at the number of scores: it ranks behind those that went further."""
+    scores = [score for score in trial.facts["scores"] if score is not None]
+    return {len(scores): fmean(scores)}
 
 
 def _distribution(knob: Knob) -> BaseDistribution:
@@ -197,16 +221,22 @@ def _distribution(knob: Knob) -> BaseDistribution:
 
 
 def _frozen(
-    knobs: Sequence[Knob], settings: Mapping[str, Value], state: TrialState, value: float | None
+    knobs: Sequence[Knob],
+    settings: Mapping[str, Value],
+    state: TrialState,
+    value: float | None,
+    by_step: Mapping[int, float] | None = None,
 ) -> FrozenTrial:
     spans = {knob.name: _distribution(knob) for knob in knobs}
-    return create_trial(state=state, value=value, params=dict(settings), distributions=spans)
+    return create_trial(
+        state=state, value=value, params=dict(settings), distributions=spans, intermediate_values=dict(by_step or {})
+    )
 
 
 def _read(trial: FrozenTrial) -> Trial:
     state = _STATES.get(trial.state, "running")
     value = trial.value if state == "done" else None
-    return Trial(trial.number, dict(trial.params), state, value, dict(trial.user_attrs))
+    return Trial(trial.number, dict(trial.params), state, value, dict(trial.user_attrs), trial.datetime_complete)
 
 
 class _Journal(JournalFileBackend):
@@ -245,12 +275,18 @@ def _journal(path: Path) -> BaseStorage:
         raise KdbenchError(f"{path}: {first_line(error)}; not a journal of studies") from None
 
 
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
 def _database(url: str) -> BaseStorage:
-    if not url.startswith("postgresql"):
-        raise KdbenchError(f"--storage {url!r}, wanted postgresql://USER@HOST/NAME; without it the store's journal")
+    if not url.startswith(DATABASE):
+        said = f"--storage {without_password(url)!r}, wanted {DATABASE}USER@HOST/NAME; without it the store's journal"
+        raise KdbenchError(said)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return RDBStorage(url)
+            return RDBStorage(DRIVEN + url.removeprefix(DATABASE))
         except ImportError as error:
             raise KdbenchError(f"--storage needs a driver: {error}; pip install 'kdbench[postgresql]'") from None
         except Exception as error:  # sqlalchemy lets the driver's many through

@@ -8,14 +8,12 @@ from kdbench.catalog.find import METHODS
 from kdbench.catalog.schema import Setting
 from kdbench.settings import Choice, Range
 from kdbench.spec.cell import Cell
-from kdbench.spec.recipe import Recipe
+from kdbench.spec.recipe import SEARCHED, Recipe
 from kdbench.spec.words import Value
 from kdbench.tune.knob import RECIPE, Knob
 
-TRAINING = {
-    "learning_rate": Range(1e-9, 100, search=(1e-4, 1e-2), log=True),
-    "weight_decay": Range(0, 100, search=(1e-6, 1e-2), log=True),
-}
+_SPANS = (Range(1e-9, 100, search=(1e-4, 1e-2), log=True), Range(0, 100, search=(1e-6, 1e-2), log=True))
+TRAINING = dict(zip(SEARCHED, _SPANS, strict=True))
 """Searched for every row, the networks alone included."""
 
 

@@ -28,11 +28,11 @@ class Standby:
         self._inner.submit(job)
         self._running += 1
 
-    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException]:
+    def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException] | None:
         assert self._inner is not None
-        result = self._inner.next(tick)
-        self._running -= 1
-        return result
+        answer = self._inner.next(tick)
+        self._running -= answer is not None
+        return answer
 
     def close(self) -> None:
         if self._running:

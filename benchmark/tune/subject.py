@@ -10,6 +10,7 @@ from typing import Any
 
 from kdbench.plan.expand import TEACHER_ALONE
 from kdbench.plan.model import Plan, Planned
+from kdbench.provenance.sources import sources
 from kdbench.results.place import RowRole
 from kdbench.spec.cell import Cell
 from kdbench.spec.words import Spec, Value
@@ -56,6 +57,11 @@ class Subject:
         return [self.plan.cells[str(planned.digest)] for planned in self.places]
 
     @property
+    def seed(self) -> int:
+        """What its trials are drawn with."""
+        return self.cells[0].seed
+
+    @property
     def teachers(self) -> Plan:
         """The cells of its teachers alone; empty where nobody teaches."""
         wanted = {cell.teacher_cell for cell in self.cells}
@@ -74,24 +80,33 @@ class Subject:
         own = {key: value for key, value in settings.items() if not key.startswith(RECIPE)}
         return [_changed(cell, own, training) for cell in self.cells]
 
-    def trial_plan(self, trials: Sequence[Mapping[str, Value]]) -> Plan:
-        """The plan of trials: their teachers' cells and theirs."""
+    def rounds(self, *, by_fold: bool) -> list[list[int]]:
+        """Which places are run together, by their numbers: all at once, or those of one fold after another."""
+        folds = sorted({planned.place.fold for planned in self.places}) if by_fold else [None]
+        return [
+            [number for number, planned in enumerate(self.places) if fold in (None, planned.place.fold)]
+            for fold in folds
+        ]
+
+    def trial_plan(self, trials: Sequence[Mapping[str, Value]], places: Sequence[int]) -> Plan:
+        """The plan of trials at some of the places: their teachers' cells and theirs."""
         plan = self.teachers
         for settings in trials:
-            for planned, cell in zip(self.places, self.at(settings), strict=True):
-                plan.cells[cell.digest] = cell
-                plan.places.append(replace(planned, digest=cell.digest))
+            cells = self.at(settings)
+            for number in places:
+                plan.cells[cells[number].digest] = cells[number]
+                plan.places.append(replace(self.places[number], digest=cells[number].digest))
         return plan
 
+    def asks(self, sampling: Mapping[str, Any]) -> str:
+        """Hash of all that its trials depend on, but the code."""
+        knobs = [asdict(knob) for knob in self.knobs]
+        return _hash({"cells": [cell.digest for cell in self.cells], "knobs": knobs, "sampling": dict(sampling)})
+
     def key(self, sampling: Mapping[str, Any]) -> str:
-        """Name and hash of the study: all that its trials depend on."""
-        whole = {
-            "cells": [cell.digest for cell in self.cells],
-            "knobs": [asdict(knob) for knob in self.knobs],
-            "sampling": dict(sampling),
-        }
-        text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
-        return f"{self.name} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        """Name and hash of the study: all that its trials depend on. Values of two codes make no one study."""
+        code = [sources(cell) for cell in [*self.teachers.cells.values(), *self.cells]]
+        return f"{self.name} {_hash([self.asks(sampling), code])}"
 
 
 def subjects(plan: Plan) -> Iterator[Subject]:
@@ -110,6 +125,10 @@ def subjects(plan: Plan) -> Iterator[Subject]:
         stated = Spec.parse(row).settings if places[0].place.role is RowRole.METHOD else {}
         knobs = knobs_of(cell, plan.matrix.recipe, {k: v for k, v in stated.items() if k not in NOT_SETTINGS})
         yield Subject(plan, dataset, networks, row, tuple(places), knobs)
+
+
+def _hash(plain: object) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:8]
 
 
 def _changed(cell: Cell, own: Mapping[str, Value], training: Mapping[str, Value]) -> Cell:

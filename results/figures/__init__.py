@@ -1,8 +1,81 @@
-"""Figures of tables, one file each; plotting libraries are imported on use."""
+"""Figures, one file each; plotting libraries are imported on use.
 
+A figure of a matrix is a public module with ``draw(seen, width) -> Figure``, found by its name; the first line of its
+docstring is what lists say. It raises ``ValueError`` in one sentence where there is nothing to draw.
+"""
+
+import io
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdbench.errors import nearest
+from kdbench.results.figures._looks import CHARACTER, ONE, TWO
 from kdbench.results.figures.costs import cost_figure
-from kdbench.results.figures.gain import gain_figure
+from kdbench.results.figures.maps import Maps
+from kdbench.results.figures.panels import checked, style, wrapped
 from kdbench.results.figures.search import SliceOfSearch, search_figure
 from kdbench.results.figures.windows import windows_figure
+from kdbench.results.seen import Seen
 
-__all__ = ["SliceOfSearch", "cost_figure", "gain_figure", "search_figure", "windows_figure"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "WIDTHS",
+    "Maps",
+    "SliceOfSearch",
+    "cost_figure",
+    "figure_bytes",
+    "figure_of",
+    "figures",
+    "search_figure",
+    "windows_figure",
+]
+
+WIDTHS = {"one": ONE, "two": TWO}
+"""Inches by how many columns of a page."""
+_OF_OTHER_THINGS = ("costs", "maps", "panels", "search", "windows")
+
+
+def figures() -> dict[str, str]:
+    """What each figure of a matrix shows, by its name."""
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    names = sorted(name for name in found if not name.startswith("_") and name not in _OF_OTHER_THINGS)
+    return {name: (import_module(f"{__name__}.{name}").__doc__ or "").splitlines()[0] for name in names}
+
+
+def figure_of(figure: str, seen: Seen, width: str = "two") -> "Figure":
+    """A figure of a matrix, so many columns of a page wide.
+
+    Raises:
+        ValueError: if there is no such figure or width, or nothing to draw, which the message says why.
+    """
+    if figure not in figures():
+        raise ValueError(nearest("figures", figure, figures()))
+    if width not in WIDTHS:
+        raise ValueError(nearest("widths", width, WIDTHS))
+    with style():
+        drawn: Figure = import_module(f"{__name__}.{figure}").draw(seen, WIDTHS[width])
+        if seen.asked.warning:  # a figure has no caption of its own
+            said = wrapped(seen.asked.warning, WIDTHS[width] / CHARACTER)
+            drawn.supxlabel("\n".join(filter(None, [drawn.get_supxlabel(), said])), fontsize=7)
+    return drawn
+
+
+def figure_bytes(figure: "Figure", form: str) -> bytes:
+    """A figure as a file of the format ``pdf``, ``png`` or ``svg``; the same bytes each time.
+
+    Raises:
+        ValueError: if there is no such format.
+    """
+    form = checked(Path(f"figure.{form}")).suffix[1:].lower()
+    made = io.BytesIO()
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {})
+    with style():
+        from matplotlib import rc_context
+
+        with rc_context({"svg.hashsalt": "kdbench"}):
+            figure.savefig(made, format=form, dpi=300, metadata=undated)
+    return made.getvalue()

@@ -1,102 +1,126 @@
-"""How much every method gains over the student alone."""
+"""What each method gains over student alone: interval, people and seeds."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from kdbench.results.figures.panels import (
-    WIDTH,
-    Look,
-    checked,
-    extra,
-    grid_of_panels,
-    legend,
-    load,
-    save,
-    shape,
-    style,
-    wrapped,
+from kdbench.results.figures._looks import (
+    CHARACTER,
+    LINE,
+    block_title,
+    columns_of,
+    kind_of,
+    kinds_legend,
+    lines_of,
+    look_of,
 )
+from kdbench.results.figures.panels import Look, wrapped
 from kdbench.results.metrics import title as metric_title
-from kdbench.results.tables.model import Block, Table
+from kdbench.results.seen import Seen
+from kdbench.results.tables.family import Difference, Family
+from kdbench.results.tables.model import Row, Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MEAN = {"marker": "|", "markersize": 13, "markeredgewidth": 2.5}
-SEED = {"marker": "o", "markersize": 4, "alpha": 0.55}
-
-
-def gain_figure(table: Table, path: str | Path, title: str | None = None) -> None:
-    """Draw every method's gain over student alone and save it in the format of the path's suffix.
-
-    One panel per block. A bar is the mean over seeds, dots are the seeds, the colour is the method's kind. In place of
-    an incomplete method stands what is missing. pyplot's global state is left alone.
-
-    Raises ``ValueError`` on another suffix than .pdf, .png or .svg, or on a table without methods.
-    """
-    path = checked(path)
-    if not table.methods:
-        raise ValueError("a figure of gains wants a table with methods, none came")
-    load()
-    import seaborn
     from matplotlib.figure import Figure
 
-    kinds = list(dict.fromkeys(row.kind for row in table.methods))
-    colors = dict(zip(kinds, seaborn.color_palette("colorblind", len(kinds)), strict=True))
-    lines, columns = shape(len(table.blocks))
-    with style():
-        title = wrapped(title, 20 * (1 + columns)) if title else None
-        height = 1.4 + sum(0.3 + extra(_label(row.label)) for row in table.methods)
-        height += max(extra(_title(block)) for block in table.blocks) - extra("\n")
-        size = 2.2 + 3.2 * columns, lines * height + extra(title)
-        figure = Figure(figsize=size, layout="constrained")
-        for block, axes in enumerate(grid_of_panels(figure, len(table.blocks), sharey=True)):
-            _panel(axes, table, block, colors)
-        figure.supxlabel(f"gain in {metric_title(table.metric)} over student alone (points)", fontsize="medium")
-        looks: dict[str, Look] = {kind: {"marker": "s", "color": colors[kind]} for kind in kinds}
-        looks |= {"mean": {**MEAN, "color": "0.4"}, "one seed": {**SEED, "color": "0.4"}}
-        legend(figure, looks, loc="outside right upper")
-        if title:
-            figure.suptitle(title, fontsize="large")
-        save(figure, path, dpi=200)
+LONGEST = 26
+"""Characters in a line of a method's label."""
+PERSON: Look = {
+    "marker": ".",
+    "color": "0.45",
+    "linestyle": "none",
+    "markersize": 4,
+    "alpha": 0.6,
+    "markeredgewidth": 0,
+}
+SEED: Look = {
+    **{"marker": "o", "color": "0.2", "linestyle": "none", "markersize": 3},
+    **{"markerfacecolor": "none", "markeredgewidth": 0.6},
+}
 
 
-def _label(text: str) -> str:
-    return wrapped(text, WIDTH)
+def draw(seen: Seen, width: float) -> "Figure":
+    """One panel per block, methods sorted by what they gain on average.
+
+    Large signs are means, lines their 95 % intervals over people and seeds, dots people below and circles seeds above.
+    In place of an incomplete method stands what is missing.
+
+    Raises:
+        ValueError: if there are no methods.
+    """
+    if not seen.table.methods:
+        raise ValueError("a figure of gains wants a table with methods, none came")
+    from matplotlib.figure import Figure
+
+    rows = sorted(seen.table.methods, key=gain_of, reverse=True)
+    labels = [wrapped(row.label, LONGEST) for row in rows]
+    margin = 0.3 + CHARACTER * max(len(line) for label in labels for line in label.splitlines())
+    blocks = seen.table.blocks
+    columns = columns_of(width - margin, len(blocks), least=1.8)
+    lines = -(-len(blocks) // columns)
+    panel = (width - margin) / columns
+    titles = [block_title(block, panel) for block in blocks]
+    height = sum(0.28 + LINE * (lines_of(label) - 1) for label in labels) + LINE * max(map(lines_of, titles)) + 0.3
+    figure = Figure(figsize=(width, lines * height + 0.75), layout="constrained")
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        axes.set_visible(number < len(blocks))
+        axes.tick_params(labelbottom=number + columns >= len(blocks), labelsize=7, length=0)
+    for number, (axes, heading) in enumerate(zip(grid.flat, titles, strict=False)):
+        _panel(axes, seen, number, rows, labels)
+        axes.set_title(heading, fontsize=7)
+    figure.supxlabel(f"gain in {metric_title(seen.metric)} over student alone (points)", fontsize=8)
+    others: dict[str, Any] = {"a person": PERSON, "a seed": SEED}
+    others["mean, 95 % interval"] = {"marker": "|", "color": "0.2", "linewidth": 1.5, "markersize": 7}
+    kinds_legend(figure, dict.fromkeys(kind_of(row) for row in rows), others, width)
+    return figure
 
 
-def _title(block: Block) -> str:
-    return f"{wrapped(block.dataset, WIDTH)}\n{wrapped(block.pair, WIDTH)}"
+def gain_of(row: Row) -> float:
+    """The mean gain over the blocks in which a row is complete; the least of all where there is none."""
+    gains = [score.gain for score in row.scores if score.complete and score.gain is not None]
+    return sum(gains) / len(gains) if gains else float("-inf")
 
 
-def _panel(axes: "Axes", table: Table, block: int, colors: Mapping[str, Any]) -> None:
-    import pandas
+def _panel(axes: "Axes", seen: Seen, number: int, rows: Sequence[Row], labels: Sequence[str]) -> None:
     import seaborn
 
-    scores = [row.scores[block] for row in table.methods]
-    points = pandas.DataFrame(
-        [
-            (_label(row.label), row.kind, 100 * difference)
-            for row, score in zip(table.methods, scores, strict=True)
-            if score.complete
-            for difference in score.differences.values()
-        ],
-        columns=["method", "kind", "gain"],
-    )
-    shared: dict[str, Any] = {"data": points, "x": "gain", "y": "method", "hue": "kind", "palette": colors}
-    shared |= {"order": [_label(row.label) for row in table.methods], "legend": False, "ax": axes}
-    seaborn.pointplot(**shared, **MEAN, errorbar=None, linestyle="none")
-    seaborn.stripplot(**shared, jitter=False, size=SEED["markersize"], alpha=SEED["alpha"], linewidth=0)
-    axes.axvline(0, color="0.3", linewidth=1, zorder=1)
-    for y, score in enumerate(scores):
+    found = seen.families[number]
+    axes.axvline(0, color="0.3", linewidth=0.8, zorder=1)
+    for y, row in enumerate(rows):
+        score = row.scores[number]
         missing = score.state or (None if score.differences else "no student alone")
         if missing:
+            text = shorten(missing, 34)
             where, back = axes.get_yaxis_transform(), {"facecolor": "white", "linewidth": 0, "pad": 1}
-            text = axes.text(0.98, y, shorten(missing, 40), transform=where, va="center", ha="right", bbox=back)
-            text.set(color="0.4", style="italic", fontsize="small")
-    axes.set_title(_title(table.blocks[block]), fontsize="medium")
-    axes.set(xlabel="", ylabel="")
-    axes.grid(color="0.92", linewidth=0.7)
+            said = axes.text(0.98, y, text, transform=where, va="center", ha="right", bbox=back, fontsize=6)
+            said.set(color="0.4", style="italic")
+        else:
+            _row(axes, y, row, score, found)
+    axes.set_yticks(range(len(rows)), labels)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color="0.92", linewidth=0.6)
     seaborn.despine(ax=axes, left=True)
+
+
+def _row(axes: "Axes", y: int, row: Row, score: Score, found: Family | str) -> None:
+    seeds = [100 * value for value in score.differences.values()]
+    axes.plot(seeds, [y - 0.24] * len(seeds), **SEED)
+    mean = 100 * (score.gain or 0.0)
+    each = _difference(found, row)
+    if each is not None:
+        people = 100 * each.parts[each.weights > 0] / each.weights[each.weights > 0]
+        axes.plot(people, [y + 0.24] * len(people), **PERSON)
+        mean = 100 * each.mean
+        if each.interval.bounded:
+            axes.plot([100 * each.interval.low, 100 * each.interval.high], [y, y], color="0.2", linewidth=1.5, zorder=3)
+    look = {**look_of(kind_of(row)), "markeredgewidth": 0.5}
+    axes.plot([mean], [y], linestyle="none", zorder=4, **look)
+
+
+def _difference(found: Family | str, row: Row) -> Difference | None:
+    if isinstance(found, str) or found.student is None or row.label not in found.labels:
+        return None
+    return found.difference(row.label, found.student.label)

@@ -36,7 +36,7 @@ def search_figure(history: Mapping[int, float], slices: Sequence[SliceOfSearch],
     if not history:
         raise ValueError("a figure of a search wants a finished trial, none came")
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     lines = -(-(1 + len(slices)) // COLUMNS)
     points = [100 * value for value in history.values()]
@@ -56,6 +56,7 @@ def search_figure(history: Mapping[int, float], slices: Sequence[SliceOfSearch],
             axes.axvline(piece.found if piece.span else str(piece.found), color="0.3", linewidth=1, linestyle="--")
             if piece.log:
                 axes.set_xscale("log")
+                axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathtext is switched off
                 axes.xaxis.set_minor_formatter(NullFormatter())
             if piece.span:
                 axes.set_xlim(_wider(*piece.span, log=piece.log))

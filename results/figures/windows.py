@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from kdbench.results.figures.maps import Maps, draw_maps, draw_spectra
 from kdbench.results.figures.panels import WIDTH, as_written, checked, extra, name, save, wrapped
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ def windows_figure(
     path: str | Path,
     *,
     title: str,
+    maps: Maps | None = None,
 ) -> None:
-    """Draw one window of each class and save it in the format of the path's suffix.
+    """Draw one window of each class, and what there is to see of all, in the format of the path's suffix.
 
     Args:
         windows: (K, C, T), one of each class.
@@ -31,12 +33,13 @@ def windows_figure(
         rate: samples per second, Hz.
         path: where to.
         title: over all.
+        maps: what is drawn below; nothing by default.
 
     Raises ``ValueError`` on another suffix than .pdf, .png or .svg.
     """
     path = checked(path)
     with as_written():
-        figure = _drawn(windows, classes, units, rate, title)
+        figure = _drawn(windows, classes, units, rate, title, maps)
         save(figure, path, dpi=150)
 
 
@@ -46,6 +49,7 @@ def _drawn(
     units: Mapping[str, Sequence[tuple[str, int]]],
     rate: float,
     title: str,
+    maps: Maps | None,
 ) -> "Figure":
     from matplotlib.figure import Figure
 
@@ -55,8 +59,13 @@ def _drawn(
     names = [wrapped(label, 20) for label in classes]
     line_height = 1.9 + max(extra(wrapped(unit, 20)) for unit in units)
     height = line_height * len(units) + 0.8 + extra(title) + max(map(extra, names))
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(len(units), len(classes), sharex=True, sharey="row", squeeze=False)
+    below = () if maps is None else maps.heights
+    figure = Figure(figsize=(max(width, 7.0 if below else 0.0), height + sum(below)), layout="constrained")
+    top, *rest = figure.subfigures(1 + len(below), 1, height_ratios=(height, *below), squeeze=False)[:, 0]
+    if maps is not None:
+        draw_spectra(rest[0], maps, classes)
+        draw_maps(rest[1], maps, classes)
+    grid = top.subplots(len(units), len(classes), sharex=True, sharey="row", squeeze=False)
     seconds = np.arange(windows.shape[2]) / rate
     for line, (unit, channels) in zip(grid, units.items(), strict=True):
         for axes, window in zip(line, windows, strict=True):
@@ -69,6 +78,6 @@ def _drawn(
         name(made, (channel for channel, _ in channels))
     for axes, label in zip(grid[0], names, strict=True):
         axes.set_title(label, fontsize="small")
-    figure.supxlabel("seconds", fontsize="medium")
+    top.supxlabel("seconds", fontsize="medium")
     figure.suptitle(title, fontsize="medium")
     return figure

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import title
-from kdbench.results.pages.scores import score_cell, state_cell
+from kdbench.results.pages.cells import score_cell, state_cell
 from kdbench.results.place import RowRole
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.tables.alone import NetworkRow, alone, tabulate_networks

@@ -5,11 +5,24 @@ from collections.abc import Sequence
 from kdbench.results.entry import Entry, Freshness
 from kdbench.results.place import RowRole
 from kdbench.results.sheet import Sheet, Value, plain_sheet
+from kdbench.results.statistics.intervals import Interval
 from kdbench.results.tables.alone import tabulate_networks
 from kdbench.results.tables.costs import COMPARED, tabulate_costs
-from kdbench.results.tables.model import Score, Table
-from kdbench.results.tables.scores import check_metric, scalar
+from kdbench.results.tables.family import Family, Judged, judge
+from kdbench.results.tables.model import Row, Score, Standing, Table
+from kdbench.results.tables.scores import check_metric, scalar, tabulate
 from kdbench.results.words.costs import ADDED, HEADINGS
+
+
+def data_sheet(form: str, entries: Sequence[Entry], metrics: Sequence[str]) -> Sheet:
+    """The sheet of one of `kdbench.results.render.csv.FORMS`; what is judged is judged.
+
+    Raises ``ValueError`` as ``tabulate`` does.
+    """
+    if form == "csv":
+        return runs_sheet(entries, metrics)
+    judged = [judge(entries, tabulate(entries, metric)) for metric in metrics]
+    return wide_sheet([each.table for each in judged]) if form == "csv-wide" else summary_lines(judged)
 
 
 def runs_sheet(entries: Sequence[Entry], metrics: Sequence[str]) -> Sheet:
@@ -19,12 +32,13 @@ def runs_sheet(entries: Sequence[Entry], metrics: Sequence[str]) -> Sheet:
     """
     for metric in metrics:
         check_metric(entries, metric)
-    names = ["dataset", "pair", "row", "kind", "role", "seed", "fold", "status", "reason", "stale", "side", "digest"]
+    names = ["dataset", "pair", "row", "kind", "role", "seed", "fold", "judged", "status", "reason", "stale", "side"]
+    names += ["digest"]
     lines = []
     for entry in entries:
         place, record = entry.place, entry.record
         line: list[Value] = [place.dataset, place.pair, place.row, place.kind, place.role, place.seed, place.fold]
-        line += [entry.status, entry.reason, _stale(entry.freshness)]
+        line += [place.judged, entry.status, entry.reason, _stale(entry.freshness)]
         line += [record.side, record.digest] if record else [None, None]
         lines.append([*line, *(scalar(record, metric) for metric in metrics)])
     return plain_sheet([*names, *metrics], lines)
@@ -49,6 +63,32 @@ def wide_sheet(tables: Sequence[Table]) -> Sheet:
             averaged = row.average if len(table.blocks) > 1 else None
             lines.append(line + ([averaged.mean, averaged.gain] if averaged else [None, None]))
     return plain_sheet([*names, "average mean", "average gain"], lines)
+
+
+def summary_lines(tables: Sequence[Judged]) -> Sheet:
+    """One line per metric, block and row; interval and p-value are of the gain, adjusted within the block."""
+    names = ["metric", "dataset", "pair", "row", "kind", "role", "mean", "std", "n", "gain", "interval_low"]
+    names += ["interval_high", "p_adjusted", "tier", "state", "stale"]
+    lines = []
+    for judged in tables:
+        for number, block in enumerate(judged.table.blocks):
+            for row in judged.table.rows:
+                score, found = row.scores[number], judged.families[number]
+                line: list[Value] = [judged.table.metric, block.dataset, block.pair, row.label, row.kind, row.role]
+                line += [score.mean, score.std, score.n, score.gain, *_judged(row, score, found)]
+                lines.append([*line, score.state or "complete", _stale(score.freshness)])
+    return plain_sheet(names, lines)
+
+
+def _judged(row: Row, score: Score, found: Family | None) -> list[Value]:
+    """Interval, adjusted p-value and tier; empty where no test tells."""
+    if found is None or found.silent or row.label not in found.labels:
+        return [None] * 4
+    student, tier = found.student, score.standing is Standing.TIER if row.role is RowRole.METHOD else None
+    if student is None or student.label == row.label:
+        return [None, None, None, tier]
+    span: Interval = found.difference(row.label, student.label).interval
+    return [span.low, span.high, found.p(row.label, student.label), tier]
 
 
 def _score(score: Score) -> list[Value]:

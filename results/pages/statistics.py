@@ -9,7 +9,7 @@ from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import title
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.intervals import Interval, score_interval
-from kdbench.results.statistics.ranks import WITNESSES, friedman, rank_intervals, ranks, tally
+from kdbench.results.statistics.ranks import WITNESSES, friedman, tally
 from kdbench.results.tables.family import Difference, Family, judge
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
@@ -57,8 +57,7 @@ def _methods(found: Family, equivalent: float) -> Sheet:
         *(Column("average rank", "rank"), Column("95 %", "rank_interval")),
         *(Column("harm, seeds", "harm_seeds"), Column("harm, people", "harm_people")),
     ]
-    places = ranks(found.panel.block_means.round(12)).mean(axis=1)
-    spans = rank_intervals(found.panel.by_person, found.panel.groups)
+    places, spans = found.places, found.place_intervals
     lines = []
     for number, row in enumerate(found.rows):
         scores = found.panel.parts[number] * len(found.panel.people)
@@ -84,17 +83,8 @@ def _gains(found: Family, label: str, equivalent: float) -> list[Cell]:
         _p(gain.p_seeds),
         Cell(seen, NOTHING if seen is None else f"{100 * seen:.1f}"),
         Cell(None, NOTHING) if split is None else Cell(split.share, f"{100 * split.share:.0f} %"),
-        *map(_share, _harm(found, label, student.label, equivalent)),
+        *map(_share, found.harm(label, equivalent)),
     ]
-
-
-def _harm(found: Family, label: str, student: str, equivalent: float) -> tuple[float, float]:
-    """Shares of (block, seed) and of (block, person) that are worse than student alone by more than ``equivalent``."""
-    values = found.panel.values
-    difference = values[found.panel.number(label)] - values[found.panel.number(student)]  # (B, S, n)
-    by_seed, by_person = np.nanmean(difference, axis=2), difference.mean(axis=1)
-    by_person = by_person[~np.isnan(by_person)]
-    return float((by_seed < -equivalent - ROUNDING).mean()), float((by_person < -equivalent - ROUNDING).mean())
 
 
 def _pairs(found: Family, equivalent: float) -> Sheet:

@@ -1,29 +1,33 @@
 """A sheet as text: one module a format, and markup nowhere else.
 
-A format for readers is a public module with a function ``page_text(page) -> str``; `csv` is for programs, of sheets.
-Each has ``ENDINGS``, those of its files.
+A format for readers is a public module with a function ``page_text(page) -> str``, and with ``VARIANTS`` where the same
+markup comes in other shapes: ``{"input": function}`` in `latex` is the format ``latex-input``. `csv` is for programs,
+of sheets. Each has ``ENDINGS``, those of its files.
 """
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from kdbench.errors import nearest
-from kdbench.results.render.csv import csv_text
+from kdbench.results.render._bibtex import bibtex
+from kdbench.results.render.csv import FORMS, csv_text
 from kdbench.results.render.markdown import markdown_text
 from kdbench.results.sheet import Page
 
-__all__ = ["csv_text", "format_of_file", "markdown_text", "page_formats", "page_text"]
+__all__ = ["FORMS", "all_formats", "bibtex", "csv_text", "format_of_file", "markdown_text", "page_formats", "page_text"]
 
 
 def page_formats() -> list[str]:
     """Names of the formats for readers."""
-    return sorted(
-        module.name
-        for module in pkgutil.iter_modules(__path__)
-        if module.name != "csv" and not module.name.startswith("_")
-    )
+    return [f"{name}-{variant}" if variant else name for name in _modules() for variant in ("", *_variants(name))]
+
+
+def all_formats() -> list[str]:
+    """Names of the formats for readers and of those for programs."""
+    return [*page_formats(), *FORMS]
 
 
 def format_of_file(path: Path, form: str | None, default: str, more: Mapping[str, str] | None = None) -> str:
@@ -37,7 +41,7 @@ def format_of_file(path: Path, form: str | None, default: str, more: Mapping[str
 
     Raises ``ValueError`` where the ending is unknown, or says another format than was asked for.
     """
-    known = {ending: name for name in [*page_formats(), "csv"] for ending in _endings(name)} | dict(more or {})
+    known = {ending: name for name in [*_modules(), "csv"] for ending in _module(name).ENDINGS} | dict(more or {})
     meant = known.get(path.suffix.lower())
     if form is None:
         if meant is None and path.suffix:
@@ -48,17 +52,27 @@ def format_of_file(path: Path, form: str | None, default: str, more: Mapping[str
     return form
 
 
-def _endings(form: str) -> tuple[str, ...]:
-    endings: tuple[str, ...] = import_module(f"{__name__}.{form}").ENDINGS
-    return endings
-
-
 def page_text(page: Page, form: str = "markdown") -> str:
     """A page in a format for readers.
 
     Raises ``ValueError`` where there is no such format.
     """
     if form not in page_formats():
-        raise ValueError(nearest("formats", form, [*page_formats(), "csv", "csv-wide"]))
-    text: str = import_module(f"{__name__}.{form}").page_text(page)
-    return text
+        raise ValueError(nearest("formats", form, all_formats()))
+    name, _, variant = form.partition("-")
+    write: Callable[[Page], str] = _variants(name)[variant] if variant else _module(name).page_text
+    return write(page)
+
+
+def _modules() -> list[str]:
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if name != "csv" and not name.startswith("_"))
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"{__name__}.{name}")
+
+
+def _variants(name: str) -> Mapping[str, Callable[[Page], str]]:
+    found: Mapping[str, Callable[[Page], str]] = getattr(_module(name), "VARIANTS", {})
+    return found

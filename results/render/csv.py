@@ -6,6 +6,9 @@ import io
 from kdbench.results.sheet import Sheet
 
 ENDINGS = (".csv",)
+FORMS = ("csv", "csv-wide", "csv-summary")
+"""Which sheets for programs there are: a line per run, per row, and per row of a block
+(`kdbench.results.pages.data_sheet`)."""
 
 
 def csv_text(sheet: Sheet) -> str:

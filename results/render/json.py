@@ -13,7 +13,8 @@ def page_text(page: Page) -> str:
     """An object with ``title`` and ``parts``: paragraphs as texts, sheets as objects.
 
     A sheet's ``rows`` are objects by column: numbers in full precision, metrics as fractions, and what has no number as
-    people read it. ``shown`` are the same cells as people read them, ``standings`` and ``marks`` what is said of them.
+    people read it. ``shown`` are the same cells as people read them, ``standings`` and ``marks`` what is said of them,
+    ``runs`` the digests of the runs that they come from.
     """
     parts = [part if isinstance(part, str) else _sheet(part) for part in page.parts]
     return json.dumps({"title": page.title, "parts": parts}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -29,6 +30,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
         "rows": [{name: _value(cell) for name, cell in row} for row in rows],
         "shown": [{name: " ".join(filter(None, [cell.body, cell.note])) for name, cell in row} for row in rows],
         "standings": [{name: str(cell.standing) for name, cell in row if cell.standing} for row in rows],
+        "runs": [{name: list(cell.runs) for name, cell in row if cell.runs} for row in rows],
         "marks": [{name: list(map(str, cell.marks)) for name, cell in row if cell.marks} for row in rows],
     }
 

@@ -12,9 +12,10 @@ from kdbench.results.entry import Entry
 from kdbench.results.metrics import LOWER_IS_BETTER
 from kdbench.results.place import RowRole
 from kdbench.results.statistics.intervals import Interval, detectable, difference_interval
+from kdbench.results.statistics.ranks import rank_intervals, ranks
 from kdbench.results.statistics.tests import Floats, holm, max_t, sign_flip, sign_flips, smallest_p
 from kdbench.results.statistics.variance import Split, split
-from kdbench.results.tables.model import Block, Row, Standing, Table
+from kdbench.results.tables.model import ROUNDING, Block, Row, Standing, Table
 from kdbench.results.tables.people import Panel, panel
 
 LEVEL = 0.05
@@ -103,6 +104,30 @@ class Family:
         """
         pairs = list(combinations(range(len(self.rows)), 2))
         return _square(len(self.rows), pairs, max_t(self.panel.parts, pairs))
+
+    @cached_property
+    def places(self) -> Floats:
+        """(M,) average rank over blocks, 1 is best."""
+        return np.asarray(ranks(self.panel.block_means.round(12)).mean(axis=1), dtype=np.float64)
+
+    @cached_property
+    def place_intervals(self) -> list[Interval]:
+        """M of them, of the average rank, by drawing people again."""
+        return rank_intervals(self.panel.by_person, self.panel.groups)
+
+    def harm(self, label: str, equivalent: float) -> tuple[float, float]:
+        """Shares of (block, seed) and of (block, person) worse than student alone by more than ``equivalent``.
+
+        Raises ``ValueError`` where student alone is not in the family.
+        """
+        if self.student is None:
+            raise ValueError("harm: student alone is incomplete")
+        values, number = self.panel.values, self.panel.number
+        difference = values[number(label)] - values[number(self.student.label)]  # (B, S, n)
+        by_seed, by_person = np.nanmean(difference, axis=2), difference.mean(axis=1)
+        by_person = by_person[~np.isnan(by_person)]
+        limit = -equivalent - ROUNDING
+        return float((by_seed < limit).mean()), float((by_person < limit).mean())
 
     @property
     def labels(self) -> list[str]:
@@ -199,6 +224,8 @@ class Judged:
     table: Table
     overall: Family | None
     """Over all blocks; None where there is none."""
+    families: tuple[Family | None, ...]
+    """Of each of the table's blocks; None where there is none."""
     reason: str | None
     """Why no tier is given over all blocks, in words; None where one is."""
 
@@ -217,13 +244,14 @@ def judge(entries: Sequence[Entry], table: Table) -> Judged:
         if isinstance(found, Family) and not found.silent:
             tier = top_tier(table, found, number)
             rows = [_scored(row, number, found, tier) for row in rows]
+    each = tuple(found if isinstance(found, Family) else None for found in families)
     if isinstance(overall, str):
         reason = overall if len(table.seeds) >= FEWEST_SEEDS else ONE_SEED
-        return Judged(replace(table, rows=tuple(rows)), None, reason)
+        return Judged(replace(table, rows=tuple(rows)), None, each, reason)
     if not overall.silent:
         tier = top_tier(table, overall, None)
         rows = [_averaged(row, overall, tier) for row in rows]
-    return Judged(replace(table, rows=tuple(rows)), overall, overall.silent)
+    return Judged(replace(table, rows=tuple(rows)), overall, each, overall.silent)
 
 
 def top_tier(table: Table, found: Family, block: int | None) -> list[str]:
@@ -248,7 +276,8 @@ def _scored(row: Row, number: int, found: Family, tier: Sequence[str]) -> Row:
     if row.label not in found.labels:
         return row
     score, shown = row.scores[number], _shown(row, found)
-    judged = replace(score, standing=_standing(row, shown, tier), shown=shown)
+    bold = row.label in tier and not score.worse_than_student
+    judged = replace(score, standing=Standing.TIER if bold else None, shown=shown)
     return replace(row, scores=(*row.scores[:number], judged, *row.scores[number + 1 :]))
 
 
@@ -257,12 +286,8 @@ def _averaged(row: Row, found: Family, tier: Sequence[str]) -> Row:
     if row.average is None or row.label not in found.labels:
         return row
     shown = _shown(row, found)
-    return replace(row, average=replace(row.average, standing=_standing(row, shown, tier), shown=shown))
-
-
-def _standing(row: Row, shown: int | None, tier: Sequence[str]) -> Standing | None:
-    """In the tier; never where shown worse than student alone."""
-    return Standing.TIER if row.label in tier and shown != -1 else None
+    bold = row.label in tier and not row.average.worse
+    return replace(row, average=replace(row.average, standing=Standing.TIER if bold else None, shown=shown))
 
 
 def _shown(row: Row, found: Family) -> int | None:

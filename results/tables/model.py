@@ -18,7 +18,7 @@ class Standing(StrEnum):
     BEST = "best"
     SECOND = "second"
     TIER = "tier"
-    """Of those that are not shown worse than the best; where it is given, nothing is called best or second."""
+    """Neither below student alone nor shown worse than the best; where it is given, nothing is best or second."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Score:
     """One row's result in one block; values are fractions as in the records."""
 
     values: dict[int, float]
-    """By seed, ascending; over several folds the mean of them all."""
+    """By seed, ascending; over several folds see ``Table.pooled``."""
     differences: dict[int, float]
     """Improvement over student alone by seed, for the seeds both have; above 0 is better, whatever the metric."""
     wanted: int
@@ -45,6 +45,8 @@ class Score:
     """Stale where one of the runs behind the values is, else unknown where that of one is."""
     standing: Standing | None = None
     """Among the complete methods of the block; equal means share it."""
+    runs: tuple[str, ...] = ()
+    """Digests of the runs behind the values."""
     shown: int | None = None
     """Over people: 1 where shown better than student alone, -1 where shown worse, 0 where neither; None where no test
     can tell."""
@@ -126,6 +128,8 @@ class Table:
     """The split that its runs were measured on; None while no run has a record."""
     folds: tuple[int, ...]
     """How many folds each block has."""
+    pooled: bool = False
+    """Whether values over several folds are of the predictions of all of them, rather than means over folds."""
 
     @property
     def untaught(self) -> tuple[Block, ...]:

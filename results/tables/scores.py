@@ -13,6 +13,7 @@ from kdbench.results.place import RowRole
 from kdbench.results.record import Record
 from kdbench.results.statistics import mean
 from kdbench.results.tables.model import Average, Block, Row, Score, Standing, Table
+from kdbench.results.tables.pooled import poolable, pooled
 
 _Head = tuple[RowRole, str]
 """Role and kind of a row."""
@@ -52,15 +53,17 @@ def tabulate(entries: Sequence[Entry], metric: str) -> Table:
     students = [label for label, (role, _) in heads.items() if role is RowRole.STUDENT]
     if len(students) > 1:
         raise ValueError(f"tabulate: student alone came as rows {students}, one row is wanted")
+    shared = [entry.record for entry in entries if entry.record and _recorded(entry, metric) is not None]
+    pool = max(counts) > 1 and poolable(shared, metric)
     references = [
-        _values(found.get((student, block), {}), count, metric) if (student := next(iter(students), None)) else {}
+        _values(found.get((student, block), {}), count, metric, pool) if (student := next(iter(students), None)) else {}
         for block, count in zip(blocks, counts, strict=True)
     ]
     rows = [
-        _row(label, head, [found.get((label, block), {}) for block in blocks], counts, references, metric, len(seeds))
+        _row(label, head, [found.get((label, b), {}) for b in blocks], counts, references, (metric, pool), len(seeds))
         for label, head in sorted(heads.items(), key=_order(heads))
     ]
-    return Table(metric, seeds, blocks, _ranked(rows, metric), side, counts)
+    return Table(metric, seeds, blocks, _ranked(rows, metric), side, counts, pool)
 
 
 def scalar(record: Record | None, metric: str) -> float | None:
@@ -144,14 +147,17 @@ def _order(heads: Mapping[str, _Head]) -> Callable[[tuple[str, _Head]], tuple[in
     return key
 
 
-def _values(found: _Runs, folds: int, metric: str) -> dict[int, float]:
-    """The mean over the folds by seed, for the seeds of which every fold has a number."""
-    by_seed: dict[int, list[float]] = {}
+def _values(found: _Runs, folds: int, metric: str, pool: bool) -> dict[int, float]:
+    """By seed, for the seeds of which every fold has a number: of all folds' predictions, or the mean over them."""
+    by_seed: dict[int, list[tuple[float, Entry]]] = {}
     for seed, fold in sorted(found):
         value = _recorded(found[seed, fold], metric)
         if value is not None:
-            by_seed.setdefault(seed, []).append(value)
-    return {seed: mean(values) for seed, values in by_seed.items() if len(values) == folds}
+            by_seed.setdefault(seed, []).append((value, found[seed, fold]))
+    whole = {seed: values for seed, values in by_seed.items() if len(values) == folds}
+    if pool and folds > 1:
+        return {seed: pooled([e.record for _, e in runs if e.record], metric) for seed, runs in whole.items()}
+    return {seed: mean(value for value, _ in runs) for seed, runs in whole.items()}
 
 
 def _recorded(entry: Entry, metric: str) -> float | None:
@@ -164,19 +170,23 @@ def _row(
     found: Sequence[_Runs],
     folds: Sequence[int],
     references: Sequence[Mapping[int, float]],
-    metric: str,
+    measured: tuple[str, bool],
     wanted: int,
 ) -> Row:
-    """A line without standings; ``found``, ``folds`` and ``references`` (student alone, by seed) are by block."""
-    role, kind = head
+    """A line without standings; ``found``, ``folds`` and ``references`` (student alone, by seed) are by block.
+
+    ``measured`` is the metric, and whether it is pooled over folds.
+    """
+    (role, kind), (metric, pool) = head, measured
     sign = -1 if metric in LOWER_IS_BETTER else 1
     scores = []
     for entries, count, reference in zip(found, folds, references, strict=True):
-        values = _values(entries, count, metric)
+        values = _values(entries, count, metric, pool)
         shared = values.keys() & reference.keys() if role is not RowRole.STUDENT else set()
         differences = {seed: sign * (value - reference[seed]) for seed, value in values.items() if seed in shared}
         freshness = _freshness(entry for (seed, _), entry in entries.items() if seed in values)
-        scores.append(Score(values, differences, wanted, _state(entries, count, metric, wanted), freshness))
+        state, runs = _state(entries, count, metric, wanted), _digests(entries, values)
+        scores.append(Score(values, differences, wanted, state, freshness, runs=runs))
     average = None
     if all(score.complete for score in scores):
         matched = all(len(score.differences) == wanted for score in scores)
@@ -198,9 +208,15 @@ def _state(entries: _Runs, folds: int, metric: str, seeds: int) -> str | None:
         missing = wanted - failed - done
         return f"failed {failed} of {wanted}" + (f", {missing} not run" if missing else "")
     if recorded:
-        unit = "seeds" if folds == 1 else "folds" if seeds == 1 else "runs"
+        fold = "people" if any(entry.place.judged for entry in entries.values()) else "folds"
+        unit = "seeds" if folds == 1 else fold if seeds == 1 else "runs"
         return f"{recorded} of {wanted} {unit}"
     return "not recorded" if done else "not run"
+
+
+def _digests(entries: _Runs, seeds: Mapping[int, float]) -> tuple[str, ...]:
+    records = (entry.record for (seed, _), entry in sorted(entries.items(), key=lambda item: item[0]) if seed in seeds)
+    return tuple(record.digest for record in records if record is not None)
 
 
 def _freshness(entries: Iterable[Entry]) -> Freshness:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from kdbench.results.entry import Asked, Entry, Freshness
 from kdbench.results.metrics import LOWER_IS_BETTER, title
+from kdbench.results.place import UNTUNED, RowRole
 from kdbench.results.record import Record
 from kdbench.results.sheet import Mark
 from kdbench.results.tables.model import Average, Block, Score, Standing, Table
@@ -31,13 +32,19 @@ def caption(
         _metrics(table, metrics or [table.metric]),
         *_conditions(table, asked),
         *_folds(table),
-        _seeds(table),
+        _seeds(table, asked),
         f"hyper-parameters: {asked.preset or 'defaults where a row does not say otherwise, no search'}",
         _cells(records.values(), asked),
         f"kdbench {version}",
     ]
     cautions = [f"Warning: {each}" for each in asked.cautions]
-    sentences = ["; ".join(parts), *cautions, *_legend(table, reason), *_same_people(entries)]
+    sentences = [
+        "; ".join(parts),
+        *cautions,
+        *_legend(table, reason),
+        *_same_people(entries),
+        *_no_window(entries, table.metric),
+    ]
     sentences += [*_unknown(entries, table), *reasons(entries), *_notes(entries), *_tuned(entries)]
     sentences += _mixtures(records.values())
     return " ".join(f"{sentence}." for sentence in sentences)
@@ -52,7 +59,8 @@ def _metrics(table: Table, metrics: Sequence[str]) -> str:
     datasets = ", ".join(dict.fromkeys(block.dataset for block in table.blocks))
     named = [title(metric) + " (lower is better)" * (metric in LOWER_IS_BETTER) for metric in metrics]
     names = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
-    return f"{capital(names)} in percent on {datasets}"
+    pair = f", {table.blocks[0].pair}" if len(table.blocks) == 1 and table.blocks[0].pair else ""
+    return f"{capital(names)} in percent on {datasets}{pair}"
 
 
 def _conditions(table: Table, asked: Asked) -> list[str]:
@@ -67,15 +75,22 @@ def _folds(table: Table) -> list[str]:
     counts = {block.dataset: count for block, count in zip(table.blocks, table.folds, strict=True)}
     if set(counts.values()) == {1}:
         return []
+    how = "predictions pooled over" if table.pooled else "mean over"
     if len(set(counts.values())) == 1:
-        return [f"mean over {table.folds[0]} folds"]
-    return [f"mean over folds ({', '.join(f'{dataset}: {count}' for dataset, count in counts.items())})"]
+        return [f"{how} {table.folds[0]} folds"]
+    return [f"{how} folds ({', '.join(f'{dataset}: {count}' for dataset, count in counts.items())})"]
 
 
-def _seeds(table: Table) -> str:
+def _seeds(table: Table, asked: Asked) -> str:
     if len(table.seeds) == 1:
         return f"seed {table.seeds[0]}, so no spread"
-    return f"seeds {', '.join(map(str, table.seeds))}; mean ± standard deviation over seeds (n - 1)"
+    added = ""
+    if asked.max_seeds:
+        added = (
+            " (added, to all rows alike, until they are below 10 % of the variance of the mean of every gain in "
+            f"macro-F1, at most {asked.max_seeds})"
+        )
+    return f"seeds {', '.join(map(str, table.seeds))}{added}; mean ± standard deviation over seeds (n - 1)"
 
 
 def _cells(records: Iterable[Record], asked: Asked) -> str:
@@ -99,7 +114,10 @@ def _legend(table: Table, reason: str | None) -> list[str]:
             any(score.gain is not None for score in scores),
             "Gain: mean seed-matched difference to student alone in points, above 0 is better",
         ),
-        (_stands(table, Standing.TIER), f"bold: not shown worse than the {_extreme(table)} value{TESTED}"),
+        (
+            _stands(table, Standing.TIER),
+            f"bold: not below student alone, nor shown worse than the {_extreme(table)} value{TESTED}",
+        ),
         (_stands(table, Standing.BEST), f"bold: {_extreme(table)} value{_unshown(reason)}"),
         (_stands(table, Standing.SECOND), f"underlined: the next{_unshown(reason)}"),
         (any(score.shown == -1 for score in gains), f"{Mark.SHOWN_WORSE} shown worse than student alone"),
@@ -143,6 +161,25 @@ def _same_people(entries: Iterable[Entry]) -> list[str]:
         f"{' and '.join(datasets)} are of the same people, who count once in every test"
         for datasets in groups.values()
         if len(datasets) > 1
+    ]
+
+
+def _no_window(entries: Iterable[Entry], metric: str) -> list[str]:
+    """Classes of which a dataset has no window to be judged by, over all folds: they count 0, whoever is right."""
+    if metric != "macro_f1":
+        return []
+    windows: dict[str, list[bool]] = {}
+    for entry in entries:
+        counts = entry.record.metrics.get("student", {}).get("confusion") if entry.record else None
+        if counts:
+            seen = windows.setdefault(entry.place.dataset, [False] * len(counts))
+            windows[entry.place.dataset] = [a or any(row) for a, row in zip(seen, counts, strict=False)]
+    empty = {dataset: (seen.count(False), len(seen)) for dataset, seen in windows.items()}
+    return [
+        f"{none} of {many} classes {'is' if none == 1 else 'are'} in no window judged on {dataset} and "
+        f"count{'s' * (none == 1)} 0 in macro-F1"
+        for dataset, (none, many) in empty.items()
+        if none
     ]
 
 
@@ -196,7 +233,13 @@ def _notes(entries: Iterable[Entry]) -> list[str]:
 
 def _tuned(entries: Iterable[Entry]) -> list[str]:
     """Which rows have settings that a search found, and on what; nothing where no preset was asked for."""
-    return _by_row((entry.place.tuned, entry.place.row) for entry in entries)
+    listed = list(entries)
+    said = _by_row((entry.place.tuned, entry.place.row) for entry in listed)
+    student = any(entry.place.tuned == UNTUNED for entry in listed if entry.place.role is RowRole.STUDENT)
+    others = any(entry.place.tuned not in ("", UNTUNED) for entry in listed if entry.place.role is RowRole.METHOD)
+    if student and others:
+        said.append("Warning: methods are tuned and student alone, over which they gain, is not")
+    return said
 
 
 def _by_row(said: Iterable[tuple[str, str]]) -> list[str]:

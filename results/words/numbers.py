@@ -39,3 +39,11 @@ def listed(names: Sequence[str], *, last: str = "and") -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 seed``, ``6 seeds``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time of training: ``0.4 s``, ``12 s``, ``3.2 min``, ``5.1 h``."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"

@@ -47,7 +47,7 @@ def untouched(store: Path) -> bool:
         (["-p", "mlpp:mlp"], "no 'mlpp' in architectures (did you mean 'mlp'?)"),
         (["-p", "mlp"], "pair 'mlp' is not of the form teacher:student"),
         (["-p", "mlp:mlp:mlp"], "is not of the form teacher:student"),
-        (["-p", ":mlp"], "'' is not of the form"),
+        (["-p", ":mlp"], "pair ':mlp' has no teacher"),
         (["-p", "mlp(hidden=0):mlp"], "mlp: hidden=0 is outside [1, 8192]"),
         (["-p", "mlp(hidden=1.5):mlp"], "mlp: hidden=1.5 is not a whole number"),
         (["-p", "resnet_lstman(lstm_axis=tim):mlp"], "no 'tim' in lstm_axis (did you mean 'time'?)"),
@@ -113,7 +113,7 @@ def test_a_wrong_option_is_named_in_one_line(
         (PLAIN + 'methods = [["kd"]]', "'methods' is [['kd']], wanted a list of texts"),
         (PLAIN + "method = 5", "'method' is 5, wanted tables, each under [[method]]"),
         (PLAIN + '[method]\nname = "kd"', "wanted tables, each under [[method]]"),
-        (PLAIN + 'method = ["kd"]', "a [[method]] needs a name"),
+        (PLAIN + 'method = ["kd"]', "a list of names is called 'methods'"),
         (PLAIN + '[[method]]\nlabel = "a"', "a [[method]] needs a name"),
         (PLAIN + "[[method]]\nname = 1", "'name' is 1, wanted a text"),
         (PLAIN + '[[method]]\nname = "kd"\nlabel = 1', "'label' is 1, wanted a text"),
@@ -160,7 +160,7 @@ def test_a_matrix_file_that_is_no_text_is_named(call: Callable[..., Any], tmp_pa
     path.write_bytes(b"\xff\xfe\x00")
     ended = call("plan", "-c", path)
     assert ended.code == 2
-    assert ended.error.startswith(f"cannot read {path}: ")
+    assert ended.error.startswith(f"{path} is not UTF-8 text: byte 0 is ")
 
 
 @pytest.mark.parametrize("content", [b"garbage", b"PK\x03\x04 torn", b""])
@@ -279,7 +279,7 @@ def test_a_wrong_question_about_results_is_answered_in_one_line(
         ["run", "--jobs", "0"],
         ["run", "--colour"],
         ["tabel"],
-        ["table", "--format", "latex"],
+        ["table", "--format", "docx"],
         ["ui", "--port", "0"],
         ["show"],
         ["run", "--store", __file__],

@@ -91,6 +91,7 @@ def teacher(copy: Path) -> str:
     return str(student.cell["teacher_cell"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "damage"), RESULTS)
 def test_a_damaged_result_is_named_is_not_used_and_is_made_again(
     name: str, damage: Callable[[bytes], bytes], copy: Path, teacher: str, call: Any, job: Any, same: Any

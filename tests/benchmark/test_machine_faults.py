@@ -25,8 +25,9 @@ def fill(folder: Path, leave: int) -> Path:
 
 
 def tidy(store: Path) -> bool:
-    """Whether nothing in a store is hidden, temporary or empty."""
-    return all(not path.name.startswith(".") and path.stat().st_size for path in store.rglob("*") if path.is_file())
+    """Whether nothing in a store is hidden, temporary or empty, but for a lock on a cell that is unfinished."""
+    files = [path for path in store.rglob("*") if path.is_file() and path.parent.name != "claims"]
+    return all(not path.name.startswith(".") and path.stat().st_size for path in files)
 
 
 def run(forks: Any, disk: Any, job: Any, jobs: int = 1) -> Any:

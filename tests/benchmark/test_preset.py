@@ -97,6 +97,12 @@ def test_the_nearest_of_several_is_used(where: Runtime) -> None:
         (lambda text: text.replace("value = 0.9", 'value = "x"'), "a preset's [[found]]: value='x', wanted float"),
         (lambda text: text.partition("[[found]]")[0], "a preset lacks 'found'"),
         (lambda text: text + "oops", "preset "),
+        (lambda text: text + "x = " + "[" * 100_000, "preset "),
+        (lambda text: text.replace("learning_rate = 3e-05", "epochs = 1"), "kd: no 'epochs' in settings of a recipe"),
+        (
+            lambda text: text + "\n[[found]]" + text.split("[[found]]")[1],
+            f"a preset has kd for {PAIR} on {SMALL} twice",
+        ),
     ],
 )
 def test_a_preset_that_is_none_is_refused_in_one_line(preset: Path, change: Any, said: str) -> None:

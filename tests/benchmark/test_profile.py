@@ -115,7 +115,7 @@ def test_latency_is_shown_with_what_it_depends_on(call: Callable[..., Any], tmp_
         (["cross_famly"], "no 'cross_famly' in networks and lists of pairs (did you mean 'cross_family'?)"),
         (["mlp(hidden=0)"], "mlp: hidden=0 is outside [1, 8192]"),
         (["mlp:mpl"], "no 'mpl' in architectures (did you mean 'mlp'?)"),
-        (["mlp:"], "'' is not of the form name or name(key=value, ...)"),
+        (["mlp:"], "pair 'mlp:' has no student"),
         (["mlp("], "'mlp(' is not of the form"),
         (["mlp:mlp:mlp"], "is not of the form teacher:student"),
         (["mlp", "--window", "9"], "window '9' is not of the form CHANNELSxSAMPLES, as in 9x128"),

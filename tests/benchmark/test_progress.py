@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kdbench.observers import Progress, Watched
 from kdbench.plan.model import Plan
 from kdbench.results import Record
 from kdbench.schedule.jobs import Job
+from kdbench.schedule.pace import Pace
 from kdbench.schedule.runner import unfinished
 from kdbench.session import Session
 from kdbench.spec.selection import Selection
@@ -65,7 +67,9 @@ def watched(where: Runtime, selection: Selection) -> Callable[..., Watched]:
         store = Store(where.store)
         identity = remember(store, plan)
         todo = unfinished(plan, store)
-        return Watched(plan, identity, todo, store, at_once, lambda job: 100.0, lambda line: None, False)
+        return Watched(
+            plan, identity, todo, store, at_once, Pace(lambda cell, dataset: 100.0), lambda line: None, False
+        )
 
     return make
 
@@ -105,7 +109,7 @@ def test_the_time_left_after_a_resume_counts_what_this_run_did(
             pace = clock.now / (epoch - checkpoint)  # seconds an epoch, this run
             assert left == pytest.approx(pace * (4 - epoch + 4 * len(others)))
     run.store.clear_epoch(first.digest)  # as a finished cell does
-    progress.finished(first, record_of(done, first))
+    progress.finished(first, replace(record_of(done, first), seconds=clock.now))
     assert progress.seconds_left() == pytest.approx(clock.now / (4 - checkpoint) * 4 * len(others))
 
 
@@ -116,10 +120,10 @@ def test_the_time_left_is_shared_by_those_that_run_at_once(watched: Callable[...
     for job in (one, two):
         progress.started(job)
     clock.now = 40.0
-    progress.finished(one, record_of(done, one))
+    progress.finished(one, replace(record_of(done, one), seconds=40.0))
     run.store.write_epoch(two.digest, 2)
-    # a whole and a half in 80 s of work; left are a half and two wholes, two at a time
-    assert progress.seconds_left() == pytest.approx(80 / 1.5 * 2.5 / 2)
+    # two is half done and goes on as it began: 40 s; the others are expected to take what one took: 40 s each
+    assert progress.seconds_left() == pytest.approx((40 + 2 * 40) / 2)
 
 
 def test_status_shows_as_at_work_only_what_a_living_process_does(
@@ -177,3 +181,25 @@ def test_a_plan_without_cells_is_no_trouble(where: Runtime, selection: Selection
 
     plan = Plan(Session(selection, where).matrix)
     assert status_text(plan, Store(where.store)).endswith(": 0 cells: ")
+
+
+def test_cells_are_listed_by_state_and_as_json(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    listed = call("status", *job, "-m", "dkd", "--state", "missing").out
+    assert re.fullmatch(r"missing: \w{20} synthetic\S* .* dkd seed 0\n1 cell\n", listed)
+    found = json.loads(call("status", "--json").out)
+    assert [each["state"] for each in found] == ["done"] * 4
+    assert {each["digest"] for each in found} == set(Store(copy).digests())
+    teacher = next(each for each in found if each["name"].endswith("teacher alone seed 0"))
+    assert teacher["digest"] in {each["teacher"] for each in found}
+    refused = call("status", "--state", "don")
+    assert refused.code == 2
+    assert "done" in refused.err
+
+
+def test_a_status_that_is_watched_ends_when_nothing_runs(forks: Any, call: Any, sizes: Any, until: Any) -> None:
+    run = forks.begin("run", *sizes, "-m", "kd", "-S", "recipe.epochs=60", "--no-track", "-j", "1")
+    until(lambda: "\nrunning" in call("status").out, "a sign of life")
+    watched = forks("status", "--watch").out
+    run.wait()
+    assert watched.count(" cells: ") > 1
+    assert "3 cells: 3 done (100 %)" in watched[watched.rindex("quick in ") :]

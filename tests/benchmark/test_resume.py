@@ -148,6 +148,7 @@ class Mortal(Method):
 """
 
 
+@pytest.mark.slow
 def test_two_workers_of_which_one_dies_give_the_same_bits_as_one_process(
     forks: Any, plug: Any, job: Any, same: Any, store: Path, tmp_path: Path
 ) -> None:
@@ -176,7 +177,7 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone(
     before = {path: (path / "record.json").read_bytes() for path in cells(copy)}
     ended = forks("run", *sizes, "-m", "mortal", "-m", "kd(temperature=2.5)", "--no-track", "-j", jobs, **outside)
     assert ended.code == 1
-    assert " mortal seed 0: FAILED: its process was killed by SIGKILL, 2 times (" in ended.err
+    assert " mortal seed 0: FAILED: its process was killed by SIGKILL, 2 times, the last" in ended.err
     assert " kd(temperature=2.5) seed 0: accuracy" in ended.err
     assert "Traceback" not in ended.err
     after = {path: (path / "record.json").read_bytes() for path in cells(copy)}
@@ -217,9 +218,9 @@ def test_a_signal_ends_the_run_says_how_to_go_on_and_leaves_no_process(
     number: signal.Signals, jobs: int, code: int, forks: Any, job: Any, until: Any, digest: Any, store: Path, call: Any,
     same: Any,
 ) -> None:  # fmt: skip
-    hmkd = digest("hmkd")
+    teacher = digest("teacher alone")
     process = forks.begin("run", *job, "--no-track", "-j", jobs)
-    until(lambda: Store(store).epoch(hmkd), "an epoch of hmkd")
+    until(lambda: Store(store).epoch(teacher), "an epoch of the teacher")
     trained_by = workers(process)
     assert len(trained_by) == (0 if jobs == 1 else 2)
     process.kill(number)

@@ -20,6 +20,7 @@ import kdbench
 from kdbench.catalog.find import NETWORKS
 from kdbench.costs.counting import multiply_adds, parameters
 from kdbench.machine import Runtime
+from kdbench.provenance.environment import device_name
 from kdbench.session import Session, runtime
 from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
@@ -139,7 +140,7 @@ def test_every_key_of_a_matrix_is_documented() -> None:
     page = Path(__file__).parents[2].joinpath("docs", "matrix.md").read_text(encoding="utf-8")
     plain = Matrix.load("quick").plain()
     documented = set(re.findall(r"^\| `(?:\[\[)?(\w+)(?:\]\])?` \|", page, flags=re.MULTILINE))
-    assert documented == {*plain, "methods", "fallback"}
+    assert documented == {*plain, "methods", "fallback", "max_seeds", "preset"}
     example = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)[0]
     matrix = Matrix.from_toml(example, "mine", "mine")
     assert [row.name for row in matrix.methods] == ["kd", "my_method.py", "hmkd, tuned"]
@@ -268,7 +269,7 @@ def test_a_record_says_where_its_numbers_come_from(done: Path, cells: Any) -> No
         assert content["status"] == "done"
         assert content["digest"] == folder.name
         assert content["versions"]["torch"] == torch.__version__
-        assert content["device"] == "cpu"
+        assert content["device"] == device_name(torch.device("cpu"))
         assert set(content["sources"]) >= {"dataset", "method", "student"}
         assert content["cell"]["method"]["settings"].keys() >= (
             {"temperature", "alpha"} if content["cell"]["method"]["name"] == "kd" else set()

@@ -61,7 +61,7 @@ PLANTED = [
     ("costs/timing.py", "BATCH = 64", "BATCH = 32", "done"),
     ("training/loop.py", '"""The training loop, the only one', '"""The one training loop', "done"),
     ("architectures/__init__.py", "Backbone, Outputs, Shapes", "Outputs, Backbone, Shapes", "done"),
-    ("catalog/build.py", "    return cls(len(about", "    torch.zeros(1)\n    return cls(len(about", "stale"),
+    ("catalog/build.py", "    network = cls(len(", "    torch.zeros(1)\n    network = cls(len(", "stale"),
     ("methods/_functional.py", "def cross_entropy(", "def cross_entropy(*_, ", "stale"),
     ("training/loop.py", "lowest + (1 - lowest)", "lowest + (1.0 - lowest)", "stale"),
     (

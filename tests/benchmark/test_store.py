@@ -226,7 +226,8 @@ def test_a_dataset_of_ones_own_is_known_by_its_content_and_its_name_wherever_it_
     monkeypatch.chdir(study.parent)
     first = call("run", "-d", "own(path=study)", *OWN, "--no-track", "-j", 1)
     assert first.code == 0
-    assert "| study, mlp(hidden=8):mlp(hidden=4) |" in first.out
+    assert "\n# kdbench: knowledge distillation on study\n" in first.out
+    assert "Macro-F1 in percent on study" in first.out
     assert str(study) not in first.out
     shutil.copytree(study, study.parent / "moved")
     for path in ("./study", str(study), "moved"):
@@ -243,7 +244,7 @@ def test_a_dataset_of_ones_own_is_known_by_its_content_and_its_name_wherever_it_
     toml.write_text(toml.read_text().replace('"study"', '"another"'))
     both = call("run", "-d", "own(path=study)", "-d", "own(path=moved)", *OWN, "--no-track", "-j", 1)
     assert both.code == 0
-    assert "| another, mlp(hidden=8):mlp(hidden=4) |" in both.out
+    assert "\n# kdbench: knowledge distillation on study, another\n" in both.out
     assert len(cells(store)) == 6  # another name is another dataset: it draws by its name
 
 

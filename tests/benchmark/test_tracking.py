@@ -200,6 +200,7 @@ def ended(family: list[int]) -> Callable[[], bool]:
     return lambda: not any(Path(f"/proc/{pid}").exists() for pid in family)
 
 
+@pytest.mark.slow
 def test_pages_are_served_on_this_machine_until_they_are_stopped(
     forks: Any, tracked: Path, until: Callable[..., None]
 ) -> None:

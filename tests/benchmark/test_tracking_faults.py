@@ -55,6 +55,7 @@ def tracked(first: Path, store: Path) -> Path:
     return store
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="names that it does not know")
 @pytest.mark.parametrize("name", ["a%20b", "runs?", "x#y %", "über 比's"])
 def test_a_store_of_any_name_is_tracked_in_itself(name: str, forks: Any, job: Any, done: Path, tmp_path: Path) -> None:
@@ -147,6 +148,7 @@ def test_a_database_that_was_left_half_made_is_made_anew_from_all_records(
 LONG = ("-S", "recipe.epochs=300", "-S", "recipe.batch_size=16", "-j", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_run_is_running_after_its_process_has_ended(
     number: int, forks: Any, sizes: Any, job: Any, copy: Path, until: Callable[..., None]
@@ -167,6 +169,7 @@ def test_no_run_is_running_after_its_process_has_ended(
     assert [path.name for path in copy.glob(".mlflow*")] == [".mlflow.lock"]
 
 
+@pytest.mark.slow
 def test_a_matrix_that_another_process_runs_is_left_running(
     forks: Any, sizes: Any, job: Any, copy: Path, until: Callable[..., None]
 ) -> None:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kdbench.cli import main
+from kdbench.cli.tune import STOPPED
 from kdbench.commands.studies import kept_studies
+from kdbench.results.figures import SliceOfSearch, search_figure
 from kdbench.spec.preset import Preset
+from kdbench.store.records import Store
 from kdbench.tune.claims import FileClaims
 from kdbench.tune.knob import Knob
 from kdbench.tune.ledger import BATCH, Ledger, Trial, draw, plain_knobs
+from kdbench.tune.pruning import behind
 
 TRIALS = 2 * BATCH + 2
 """More than are drawn at random, and no whole number of batches."""
@@ -98,12 +107,13 @@ def test_two_processes_share_a_search(unbroken: Path, forks: Any, tune: Any, sto
     assert all(": trial " in each.err for each in ended), "one of them did nothing"
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_search_killed_at_random_moments_goes_on_to_the_same_end(
-    unbroken: Path, forks: Any, tune: Any, store: Path, tmp_path: Path
+    unbroken: Path, forks: Any, tune: Any, store: Path, tmp_path: Path, kills: int
 ) -> None:
     moments = random.Random(12)
-    for _ in range(5):
-        process = forks.begin(*tune, "-j", 1)
+    for number in range(kills):
+        process = forks.begin(*tune, "-j", 1 + number % 2)
         time.sleep(moments.uniform(0.1, 1.0))
         process.kill(signal.SIGKILL)
         process.wait()
@@ -240,7 +250,7 @@ def test_a_preview_trains_nothing_and_tells_what_is_left(call: Any, store: Path,
     assert not store.exists()
     text = call(*tune, "--dry-run", "--store", unbroken / "runs", "--trials", TRIALS + 1).out
     assert f"{TRIALS}/{TRIALS + 1} trials done, 2 cells to run, about" in text
-    assert "core-minutes" in text.splitlines()[-1]
+    assert re.fullmatch(r"how long: about 0:00:\d\d, \d+ at a time, from what .*", text.splitlines()[-1])
 
 
 def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, tmp_path: Path) -> None:
@@ -250,11 +260,120 @@ def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, 
     table = call("tune", "table", *kept).out
     assert f"Budget of a row: {TRIALS} trials of 1 epochs, 2 folds of subject-val-v1, seed 0, optuna " in table
     lines = call("tune", "table", *kept, "--format", "csv").out.splitlines()
-    assert lines[0].startswith("dataset,networks,row,trials,failed,defaults,best,gain,as good,setting,default,found")
+    assert lines[0].startswith(
+        "dataset,networks,row,trials,failed,given up,defaults,best,gain,as good,setting,default,found"
+    )
     assert len(lines) == 1 + 2 + 3  # the training's two for each row, and one of the method
     wrote = call("tune", "plot", *kept, "-o", tmp_path / "figures").out
     assert wrote.count("wrote ") == 2
     assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").glob("*.png"))
+
+
+def test_trials_given_up_between_folds_are_the_same_however_many_workers(
+    forks: Any, tune: Any, store: Path, tmp_path: Path, call: Any
+) -> None:
+    """Some trials past the first eight are behind the median after one fold; they count, and run no more folds."""
+    pruned = [*tune, "--prune", "--trials", 4 * BATCH]
+    assert forks(*pruned, "-j", 1).code == 0
+    assert forks(*pruned, "-j", 3, "--store", tmp_path / "other").code == 0
+    serial = trials_of(store)
+    assert serial == trials_of(tmp_path / "other")
+    states = Counter(state for trials in serial.values() for _, _, state, _ in trials)
+    assert states["pruned"] > 0
+    assert sum(states.values()) == 2 * 4 * BATCH
+    assert not any(state == "pruned" for trials in serial.values() for _, _, state, _ in trials[: 2 * BATCH])
+    assert "given up between folds" in call("tune", "status").out
+    assert "given up where below the median between folds" in call("tune", "table").out
+    assert "trials below the median given up between folds" in Preset.load(tmp_path / "preset.toml").budget
+
+
+def test_a_trial_is_behind_by_earlier_batches_on_the_same_folds_alone() -> None:
+    done = [Trial(number, {}, "done", 0.5, {"scores": [0.1 * number, 0.9]}) for number in range(2 * BATCH)]
+    assert behind([0.3], [0], 2 * BATCH, done)
+    assert not behind([0.4], [0], 2 * BATCH, done)
+    assert behind([0.4, 0.0], [0, 1], 2 * BATCH, done)
+    assert not behind([0.0], [0], 2 * BATCH - 1, done), "too few are done before its batch"
+    own = Trial(2 * BATCH, {}, "done", 0.9, {"scores": [0.9, 0.9]})
+    assert not behind([0.4], [0], 2 * BATCH + 1, [*done, own]), "its own batch counts"
+
+
+def test_cells_of_older_code_are_refused_until_they_may_be_run_again(
+    unbroken: Path, call: Any, tune: Any, store: Path, cells: Any
+) -> None:
+    subprocess.run(["cp", "-r", str(unbroken / "runs"), str(store)], check=True)
+    (store / "tune" / "journal.log").unlink()
+    digest = cells(store)[0].name
+    record = Store(store).record(digest)
+    assert record is not None
+    older = replace(record, sources={**record.sources, "loop": "of yesterday"})
+    (store / digest / "record.json").write_text(older.to_json())
+    ended = call(*tune, "-j", 1)
+    assert ended.code == 2
+    assert "1 cell in " in ended.err
+    assert "of older code than today's" in ended.err
+    assert "`kdbench tune --stale` runs them again" in ended.err
+    assert call(*tune, "-j", 1, "--stale").code == 0
+    again = Store(store).record(digest)
+    assert again is not None
+    assert again.sources == record.sources
+    assert trials_of(store) == trials_of(unbroken / "runs")
+
+
+def test_reading_a_study_does_not_write_to_it(unbroken: Path, call: Any, tmp_path: Path) -> None:
+    journal = unbroken / "runs" / "tune" / "journal.log"
+    before = journal.read_bytes()
+    for given in (("status",), ("table",), ("plot", "-o", tmp_path / "figures")):
+        assert call("tune", *given, "--store", unbroken / "runs").code == 0
+    assert journal.read_bytes() == before
+
+
+def test_the_time_left_is_told_once_a_trial_was_run(call: Any, tune: Any) -> None:
+    ended = call(*tune, "-j", 1, "--trials", 2)
+    told = [line for line in ended.err.splitlines() if ": trial " in line]
+    assert re.search(r"trial 0 \(of 0 to 1\): \d+\.\d\d; about 0:00:\d\d left$", told[0])
+    assert told[-1].endswith(tuple("0123456789")), "nothing is left"
+
+
+def test_ctrl_c_says_how_to_go_on(forks: Any, tune: Any, store: Path, until: Any) -> None:
+    process = forks.begin(*tune, "-j", 1)
+    until((store / "tune" / "journal.log").exists, "the search")
+    process.kill(signal.SIGINT)
+    ended = process.wait()
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1] == STOPPED
+
+
+def test_optuna_dashboard_opens_the_same_journal(unbroken: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    journal = unbroken / "runs" / "tune" / "journal.log"
+    code = "from optuna_dashboard._cli import main; main()"
+    command = [sys.executable, "-c", code, str(journal), "--host", "127.0.0.1", "--port", str(port)]
+    page = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as dashboard:
+        try:
+            end = time.monotonic() + 60
+            while True:
+                try:
+                    studies = json.load(page.open(f"http://127.0.0.1:{port}/api/studies"))["study_summaries"]
+                    break
+                except OSError:
+                    assert dashboard.poll() is None, "it ended"
+                    assert time.monotonic() < end, "it did not start"
+                    time.sleep(0.1)
+        finally:
+            dashboard.terminate()
+    assert {study["study_name"] for study in studies} == trials_of(unbroken / "runs").keys()
+
+
+def test_a_figure_has_numbers_on_its_axes_that_people_can_read(tmp_path: Path) -> None:
+    slices = [SliceOfSearch("weight", True, (1e-6, 1e-2), [1e-5, 1e-3], 1e-3, 0.5)]
+    search_figure({0: 0.5, 1: 0.6}, slices, tmp_path / "a.svg", "kd")
+    drawn = (tmp_path / "a.svg").read_text()
+    assert "<!-- 0.0001 -->" in drawn
+    assert "mathdefault" not in drawn
 
 
 def test_studies_are_read_without_torch() -> None:
@@ -267,12 +386,20 @@ def test_studies_are_read_without_torch() -> None:
     [
         (("--protocol", "subject-v1"), "protocol subject-v1 judges by test people; a search wants subject-val-v1"),
         (("--storage", "sqlite:///a.db"), "--storage 'sqlite:///a.db', wanted postgresql://USER@HOST/NAME"),
+        (("--storage", "mysql://me:secret@host/a"), "--storage 'mysql://me:***@host/a', wanted postgresql://"),
+        (("-o", "no/such/folder/preset.toml"), "no/such/folder is no folder that can be written to"),
     ],
 )
 def test_what_cannot_be_searched_is_one_line(call: Any, tune: Any, options: tuple[str, ...], said: str) -> None:
     ended = call(*tune, *options)
     assert ended.code == 2
     assert ended.error.startswith(said)
+
+
+def test_options_before_a_command_below_are_refused(call: Any) -> None:
+    ended = call("tune", "--store", "mine", "status")
+    assert ended.code == 2
+    assert "--store belongs behind the command: kdbench tune status --store" in ended.err
 
 
 def test_without_a_search_there_is_nothing_to_show(call: Any) -> None:

@@ -125,8 +125,8 @@ def test_it_is_refused_in_one_line_and_nothing_is_cached(
 def test_a_small_member_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path, zipped: Pack) -> None:
     content = zipped({"RawData/labels.txt": bytes(2**20)})
     assert len(content) < 10_000
-    (tmp_path / NAME).write_bytes(declaring(2**30)(content))
-    with pytest.raises(KdbenchError, match="has 1073741824 bytes, more than the"), Source(tmp_path / NAME) as source:
+    (tmp_path / NAME).write_bytes(declaring(2**31)(content))
+    with pytest.raises(KdbenchError, match="has 2147483648 bytes, more than the"), Source(tmp_path / NAME) as source:
         source.read("RawData/labels.txt")
 
 

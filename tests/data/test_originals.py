@@ -1,4 +1,4 @@
-"""HAPT's and MotionSense's classes on the real archives, from the folder that KDBENCH_DATA names."""
+"""The datasets' classes on the real archives, from the folder that KDBENCH_DATA names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from kdbench.data import Dataset, Prepared, Source, prepare, split
+from kdbench.data.classyglass import ClassyGlass
 from kdbench.data.hapt import Hapt
 from kdbench.data.motionsense import MotionSense
+from kdbench.data.selfback import PLACES, SelfBack
 
 FOLDER = Path(os.environ.get("KDBENCH_DATA") or "unset")
 
@@ -34,6 +36,16 @@ def hapt(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 @pytest.fixture(scope="module")
 def motionsense(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return original(MotionSense(), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def selfback(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return original(SelfBack(), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def classyglass(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return original(ClassyGlass(), tmp_path_factory.mktemp("cache"))
 
 
 def test_hapt_s_windows_are_those_of_every_other_machine(hapt: Prepared) -> None:
@@ -139,3 +151,81 @@ def test_motionsense_s_recording_that_is_there_twice_is_on_one_side(motionsense:
 def test_motionsense_s_gravity_is_one(motionsense: Prepared) -> None:
     standing = motionsense.windows.x[motionsense.windows.y == 3].astype(np.float64)
     assert np.median(np.linalg.norm(standing[:, :3].mean(axis=2), axis=1)) == pytest.approx(1, abs=0.05)
+
+
+MINUTES = {  # that both places cover
+    **{"downstairs": 40, "jogging": 136, "lying": 102, "sitting": 100, "standing": 103, "upstairs": 44},
+    **{"walk_fast": 101, "walk_mod": 100, "walk_slow": 102},
+}
+
+
+@pytest.mark.slow
+def test_selfback_s_windows_are_those_of_every_other_machine(selfback: Prepared) -> None:
+    assert selfback.digest == "5a33d3e6f7e4e448a3b3511711de4e570ac6d83e435c1009341c78883e40dcba"
+
+
+def test_selfback_s_people_rows_and_minutes_are_the_published_ones(selfback: Prepared) -> None:
+    windows = selfback.windows
+    rows = {place: sum(SelfBack.known.folders[place, name].rows for name in MINUTES) for place in PLACES}
+    assert rows == {"thigh": 4936268, "wrist": 4969634}
+    assert selfback.report == {
+        **{"thigh rows": rows["thigh"], "wrist rows": rows["wrist"]},
+        **{"thigh values at the end of the range": 1613, "wrist values at the end of the range": 25},
+    }
+    assert windows.x.shape == (38386, 6, 128)
+    assert len(selfback.description.people) == 34
+    assert np.unique(windows.person[windows.test]).tolist() == [28, 31, 35, 40, 43, 47, 50, 53, 56, 59, 62]
+    assert len(np.unique(windows.recording)) == 306
+    for label, (name, minutes) in enumerate(MINUTES.items()):
+        assert selfback.description.classes[label] == name
+        kept = windows.y == label
+        last = [windows.start[kept & (windows.recording == r)].max() for r in np.unique(windows.recording[kept])]
+        covered = sum(start + 128 for start in last) / 50 / 60
+        assert minutes - 1.2 < covered < minutes + 0.5, f"{name}: up to 64 samples of every recording are in no window"
+
+
+def test_selfback_s_two_places_walk_at_one_time(selfback: Prepared) -> None:
+    windows = selfback.windows
+    for name, low, high in (("walk_slow", 1.3, 1.8), ("jogging", 2.2, 2.9)):
+        x = windows.x[windows.y == selfback.description.classes.index(name)].astype(np.float64)
+        steps = []
+        for channels in (slice(0, 3), slice(3, 6)):
+            power = np.abs(np.fft.rfft(x[:, channels] - x[:, channels].mean(axis=2, keepdims=True), 1024)) ** 2
+            frequency = np.fft.rfftfreq(1024, 1 / 50)
+            band = (frequency > 1.2) & (frequency < 3.5)
+            steps.append(frequency[band][power.sum(axis=1)[:, band].argmax(axis=1)])
+        assert low < np.median(steps[0]) < high
+        assert abs(np.median(steps[0]) - np.median(steps[1])) < 0.12
+
+
+def test_selfback_s_gravity_lies_along_minus_x_of_the_thigh_of_who_stands(selfback: Prepared) -> None:
+    windows = selfback.windows
+    standing = windows.y == selfback.description.classes.index("standing")
+    for person in selfback.description.people:
+        mean = windows.x[standing & (windows.person == person), :3].mean(axis=(0, 2))
+        assert mean[0] < -0.8
+
+
+def test_classyglass_s_windows_are_those_of_every_other_machine(classyglass: Prepared) -> None:
+    assert classyglass.digest == "3edeefbf3d8b4d50e3845926020709e1fd806dd94f5651227c83f341b53fac7a"
+    assert classyglass.report == {}
+
+
+def test_classyglass_s_people_rows_and_recordings_are_the_published_ones(classyglass: Prepared) -> None:
+    windows = classyglass.windows
+    assert sum(ClassyGlass.known.rows) == 1484286
+    assert sum(ClassyGlass.known.recordings) == len(np.unique(windows.recording)) == 129
+    assert {*range(1, 133)} - set(windows.recording.tolist()) == {78, 126, 129}
+    assert windows.x.shape == (11407, 3, 256)
+    assert classyglass.description.people == tuple(range(1, 13))
+    assert np.unique(windows.person[windows.test]).tolist() == [3, 6, 9, 11]
+
+
+def test_classyglass_s_sensor_is_upside_down_for_the_second_six(classyglass: Prepared) -> None:
+    windows = classyglass.windows
+    standing = windows.y == classyglass.description.classes.index("standing")
+    for person in classyglass.description.people:
+        rows = standing & (windows.person == person)
+        if rows.any():
+            assert np.sign(windows.x[rows, 1].mean()) == (1 if person <= 6 else -1)
+            assert np.median(np.linalg.norm(windows.x[rows].mean(axis=2), axis=1)) == pytest.approx(1, abs=0.06)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbench.data import PROTOCOLS, Windows, protocol, split
+from kdbench.data import PROTOCOLS, Windows, person_judged, protocol, split
 from kdbench.errors import KdbenchError
 
 LENGTH = 4
@@ -174,3 +174,33 @@ def test_a_person_on_both_official_sides_is_refused(name: str) -> None:
     test[0] = True
     with pytest.raises(KdbenchError, match="people 0 are on both"):
         split(name, replace(EIGHT, test=test), dataset="some", seed=0)
+
+
+def test_groups_of_people_are_of_the_dataset_and_each_person_is_judged_once() -> None:
+    rng = np.random.default_rng(1)
+    people = [person for person in range(30) for _ in range(rng.integers(200, 300))]
+    some = windows(people, [row % 2 for row in range(len(people))], {1, 2})
+    chosen = protocol("person-groups-v1")
+    folds = [chosen.split(some, dataset="some", seed=0, fold=fold) for fold in range(10)]
+    judged = [np.unique(some.person[fold.evaluation]).tolist() for fold in folds]
+    assert sorted(person for group in judged for person in group) == list(range(30))
+    sizes = [len(fold.evaluation) for fold in folds]
+    assert max(sizes) - min(sizes) < 0.15 * len(people) / 10
+    again = chosen.split(some, dataset="some", seed=5, fold=3).evaluation
+    assert again.tolist() == folds[3].evaluation.tolist()
+    other = chosen.split(some, dataset="other", seed=0, fold=3).evaluation
+    assert other.tolist() != folds[3].evaluation.tolist()
+    with pytest.raises(KdbenchError, match="person-groups-v1 has folds 0 to 9, not 10"):
+        chosen.split(some, dataset="some", seed=0, fold=10)
+
+
+def test_few_people_are_a_group_each_and_groups_are_refused_where_one_alone_has_a_class() -> None:
+    chosen = protocol("person-groups-v1")
+    few = windows([1, 1, 2, 2, 3, 3], [0, 1] * 3, set())
+    assert chosen.folds(few, dataset="few") == 3
+    assert {person_judged(chosen, few, dataset="few", fold=fold) for fold in range(3)} == {1, 2, 3}
+    alone = windows([1, 1, 2, 2, 3, 3], [0, 1, 0, 0, 0, 0], set())
+    with pytest.raises(KdbenchError, match="no draw of 3 groups of people leaves every class to the training people"):
+        chosen.split(alone, dataset="alone", seed=0)
+    with pytest.raises(KdbenchError, match="wants two people or more, found 1"):
+        chosen.folds(windows([1, 1], [0, 1], set()), dataset="one")

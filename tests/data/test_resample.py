@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy.signal import chirp, resample_poly
+from scipy.signal import chirp, decimate, resample_poly
 
+from kdbench.data import Source
 from kdbench.data._resample import resampled
+from kdbench.data.uci_har import SIGNALS, UciHar
 
 INNER = slice(25, -25)
 
@@ -48,3 +53,20 @@ def test_what_is_constant_stays_so_to_the_ends() -> None:
     t = np.arange(300) / 100
     np.testing.assert_allclose(resampled(t, np.full((300, 3), 9.81), 50), 9.81, atol=1e-6)
     assert resampled(t[:1], np.ones((1, 3)), 50).tolist() == [[1, 1, 1]]
+
+
+def test_windows_of_uci_har_at_half_their_rate_are_what_scipy_makes_of_them() -> None:
+    folder = Path(os.environ.get("KDBENCH_DATA") or "unset")
+    archive = next((folder / name for name in UciHar.archives if (folder / name).exists()), None)
+    if archive is None:
+        pytest.skip("KDBENCH_DATA names no folder with UCI HAR")
+    with Source(archive) as source:
+        members = [source.read(f"test/Inertial Signals/{signal}_test.txt").splitlines()[::100] for signal in SIGNALS]
+    windows = np.array([[line.split() for line in lines] for lines in members], np.float64).transpose(1, 2, 0)
+    assert windows.shape == (30, 128, 9)
+    times = np.arange(128) / 50
+    for window in windows:
+        half = resampled(times, window, 25)
+        np.testing.assert_allclose(half, resample_poly(window, 1, 2, axis=0, padtype="line"), atol=1e-9)
+        other = decimate(window - window[0], 2, ftype="fir", axis=0) + window[0]
+        assert np.abs(half - other)[12:-12].max() < 0.12 * window.std(axis=0).max() + 0.01

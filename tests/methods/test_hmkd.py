@@ -223,6 +223,7 @@ def test_stopped_losses_reach_no_parameter_of_the_other_real_network(bench) -> N
 
 HARD, AUX = {"hard_student", "hard_teacher"}, {"aux_student", "aux_teacher"}
 OUT, MID = {"out_student", "out_teacher"}, {"mid_student", "mid_teacher"}
+EXIT = {"exit_student", "exit_teacher"}
 TERMS = [
     ("peer", {}, HARD | AUX | OUT | MID),
     ("tuned", {}, HARD | AUX | OUT | MID),
@@ -237,6 +238,11 @@ TERMS = [
     ("frozen", {}, {"hard_student", "out_student"} | AUX | MID),
     ("frozen", {"direction": "t2s"}, {"hard_student", "out_student", "mid_student"} | AUX),
     ("frozen", {"use_mid": False, "aux_weight": 0.0}, {"hard_student", "out_student"}),
+    ("peer", {"teach_exits": True}, HARD | AUX | OUT | MID | EXIT),
+    ("peer", {"teach_exits": True, "direction": "s2t"}, HARD | AUX | {"out_teacher", "mid_teacher", "exit_teacher"}),
+    ("peer", {"teach_exits": True, "use_mid": False}, HARD | AUX | OUT),
+    ("peer", {"teach_exits": True, "aux_weight": 0.0}, HARD | OUT | MID | EXIT),
+    ("frozen", {"teach_exits": True}, {"hard_student", "out_student"} | AUX | MID | EXIT),
 ]
 
 
@@ -322,6 +328,21 @@ def test_the_intermediate_loss_is_its_formula(mid_loss: str) -> None:
     assert losses["mid_teacher"].item() == pytest.approx(0.7 * wanted[1], rel=1e-9)
 
 
+def test_an_exit_follows_the_other_networks_output_and_moves_its_own_side_alone() -> None:
+    method = shaken(make(teach_exits=True, mid_weight=0.7, temperature=2.0, width=5))
+    losses, student, teacher = losses_of(method)
+    f = features(method, "softmax", student, teacher)
+    guess = {side: [dense(method.heads[side], row) for row in rows] for side, rows in f.items()}
+    others = {"student": teacher, "teacher": student}
+    for side, other in others.items():
+        wanted = 0.7 * divergence(guess[side], other.logits.tolist(), 2.0)
+        assert losses[f"exit_{side}"].item() == pytest.approx(wanted, rel=1e-9)
+        assert largest(losses[f"exit_{side}"], leaves(other)) == 0
+        assert largest(losses[f"exit_{side}"], list(method.heads[side].parameters())) > 1e-4
+    free = losses_of(shaken(make(teach_exits=True, stop_grad=False)))
+    assert largest(free[0]["exit_student"], [free[2].logits]) > 1e-4
+
+
 def test_the_other_losses_are_their_formulas() -> None:
     method = shaken(make(hard_weight=0.9, aux_weight=0.5, out_weight=0.3, temperature=2.5, width=5))
     losses, student, teacher = losses_of(method)
@@ -353,13 +374,17 @@ def test_mutual_losses_grow_over_the_ramp_and_the_others_do_not(epoch: int, rho:
 # Settings.
 
 
-def test_presets_are_the_two_of_the_definition() -> None:
+def test_presets_are_the_three_of_the_definition() -> None:
     schema, presets = METHODS.schema("hmkd"), METHODS.get("hmkd").presets
     defaults = {name: setting.default for name, setting in schema.items()}
     weights = {"temperature": 4.0, "hard_weight": 1.0, "out_weight": 1.0, "mid_weight": 1.0, "ramp": 5}
     assert weights.items() <= (defaults | dict(presets["default"])).items()
     lineage = {"temperature": 1.0, "hard_weight": 0.9, "out_weight": 0.1, "mid_weight": 0.1, "ramp": 0}
     assert lineage.items() <= (defaults | dict(presets["lineage"])).items()
+    weights = dict.fromkeys(("hard_weight", "out_weight", "mid_weight", "aux_weight"), 1.0)
+    exits = {"temperature": 1.0, "ramp": 0, "mid_loss": "aux_kl", "teach_exits": True, "stop_grad": True, **weights}
+    assert exits.items() <= (defaults | dict(presets["lineage-exits"])).items()
+    assert not defaults["teach_exits"]
     choices = {"ensemble": "softmax", "direction": "mutual", "mid_loss": "ln_mse", "out_loss": "kl", "stop_grad": True}
     assert choices.items() <= defaults.items()
     assert defaults["width"] == 128
@@ -419,13 +444,22 @@ def test_the_exported_student_has_exactly_the_plain_students_parameters(bench, m
 
 def test_the_spread_of_merged_features_is_reported() -> None:
     method = shaken(make(width=5))
-    assert method.facts() == {}
+    assert not any(name.startswith("feature_std") for name in method.facts())
     _, student, teacher = losses_of(method)
     facts = method.facts()
     for side, rows in features(method, "softmax", student, teacher).items():
         columns = list(zip(*(normalised(row) for row in rows), strict=True))
         spreads = [mean([(v - mean(column)) ** 2 for v in column]) ** 0.5 for column in columns]
         assert facts[f"feature_std_{side}"] == pytest.approx(mean(spreads), rel=1e-9)
+
+
+def test_the_weight_of_each_stage_is_reported_where_one_is_learnt() -> None:
+    facts = shaken(make()).facts()
+    for side, stages in (("student", 3), ("teacher", 4)):
+        weights = [facts[f"stage_weight_{side}_{number + 1}"] for number in range(stages)]
+        assert sum(weights) == pytest.approx(1)
+        assert len(set(weights)) == stages
+    assert not any("stage_weight" in name for how in ("mean", "self") for name in make(ensemble=how).facts())
 
 
 def test_collapsed_features_are_warned_of_and_living_ones_are_not() -> None:

@@ -122,7 +122,7 @@ def test_bold_is_the_whole_tier_and_nothing_is_underlined(make_run: Any) -> None
     text = page_text(scores_page(found, asked=ASKED, version="1"))
     assert "**60.1 ± 0.0**" in text and "**60.0 ± 0.0**" in text and "<u>" not in text  # noqa: PT018
     assert " 40.0 ± 0.0 ⇓ |" in text
-    assert "bold: not shown worse than the highest value at p = 0.05, over people (sign-flip test) and over" in text
+    assert "bold: not below student alone, nor shown worse than the highest value at p = 0.05, over people (" in text
     assert "⇓ shown worse than student alone" in text
     assert "tier" in csv_text(wide_sheet([judged.table]))
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from kdbench.results.figures import cost_figure, gain_figure, windows_figure
+from kdbench.results.figures import cost_figure, figure_bytes, figure_of, windows_figure
 from kdbench.results.figures.panels import wrapped
-from kdbench.results.tables.scores import tabulate
+from kdbench.results.seen import Seen
 
 STUDENT = "student alone"
 
@@ -25,16 +25,6 @@ def entries(make_entry: Any) -> list[Any]:
         for label, row in values.items()
         for seed, value in enumerate(row)
     ]
-
-
-@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
-def test_a_figure_is_saved_in_the_format_of_its_suffix(
-    entries: list[Any], tmp_path: Path, suffix: str, start: bytes
-) -> None:
-    path = tmp_path / f"gain{suffix}"
-    gain_figure(tabulate(entries, "accuracy"), path, title="A title")
-    assert path.read_bytes().startswith(start)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.fixture
@@ -106,61 +96,20 @@ def test_a_figure_of_costs_wants_something_to_draw(make_entry: Any, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_figure_shows_seed_gains_their_mean_and_what_is_missing(
-    entries: list[Any], tmp_path: Path, drawn: list[Any]
-) -> None:
-    gain_figure(tabulate(entries, "accuracy"), tmp_path / "gain.svg")
-    panels = [axes for axes in drawn[0].axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == ["a\nbig:small", "b\nbig:small"]
-    for axes in panels:
-        dots = [point for collection in axes.collections for point in collection.get_offsets().tolist()]
-        assert sorted(dots) == [pytest.approx([2, 0]), pytest.approx([10, 0])]
-        means = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "|"]
-        assert [pytest.approx([6, 0])] in means
-        assert [(text.get_text(), text.get_position()[1]) for text in axes.texts] == [("1 of 2 seeds", 1)]
-    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["kd", "at"]
-    assert drawn[0].get_supxlabel() == "gain in accuracy over student alone (points)"
-
-
-def test_a_figure_of_nothing_but_holes_is_drawn(make_entry: Any, tmp_path: Path, drawn: list[Any]) -> None:
-    entries = [make_entry("kd", 0, None), make_entry("at", 0, 0.5)]
-    gain_figure(tabulate(entries, "accuracy"), tmp_path / "gain.png")
-    assert [text.get_text() for text in drawn[0].axes[0].texts] == ["not run", "no student alone"]
-
-
-def test_more_panels_than_a_line_holds_go_below(make_entry: Any, tmp_path: Path, drawn: list[Any]) -> None:
-    entries = [make_entry(label, 0, 0.5, dataset=d) for d in "abcd" for label in (STUDENT, "kd")]
-    gain_figure(tabulate(entries, "accuracy"), tmp_path / "gain.png")
-    assert [axes.get_visible() for axes in drawn[0].axes] == [True] * 4 + [False] * 2
-    labelled = [axes.xaxis.get_tick_params()["labelbottom"] for axes in drawn[0].axes[:4]]
-    assert labelled == [False, True, True, True]
-
-
-def test_pyplot_and_its_settings_are_left_alone(entries: list[Any], tmp_path: Path) -> None:
+def test_pyplot_and_its_settings_are_left_alone(entries: list[Any], asked: Any) -> None:
     import matplotlib.pyplot as plt
 
     before = dict(plt.rcParams)
-    gain_figure(tabulate(entries, "accuracy"), tmp_path / "gain.png")
+    figure_bytes(figure_of("gain", Seen(entries, asked, "1", "accuracy")), "png")
     assert plt.get_fignums() == []
     assert dict(plt.rcParams) == before
 
 
-@pytest.mark.parametrize("name", ["gain.jpg", "gain"])
-def test_an_unknown_format_is_refused(entries: list[Any], tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"one of \.pdf, \.png, \.svg is wanted"):
-        gain_figure(tabulate(entries, "accuracy"), tmp_path / name)
-
-
-def test_a_folder_that_is_not_there_is_named_with_the_figure(entries: list[Any], tmp_path: Path) -> None:
-    path = tmp_path / "nowhere" / "gain.png"
+def test_a_folder_that_is_not_there_is_named_with_the_figure(make_entry: Any, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "costs.png"
     with pytest.raises(OSError, match="No such file") as raised:
-        gain_figure(tabulate(entries, "accuracy"), path)
+        cost_figure([make_entry(STUDENT, 0, 0.5, record={"costs": {"multiply_adds": 2e6}})], "accuracy", path)
     assert raised.value.filename == str(path)
-
-
-def test_a_table_without_methods_is_refused(make_entry: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="wants a table with methods"):
-        gain_figure(tabulate([make_entry(STUDENT, 0, 0.5)], "accuracy"), tmp_path / "gain.png")
 
 
 def test_results_load_neither_torch_nor_plotting() -> None:
@@ -199,11 +148,10 @@ def test_labels_are_drawn_as_they_are_written(odd: str, make_entry: Any, tmp_pat
 
     work = {"record": {"costs": {"multiply_adds": 2e6}}}
     entries = [make_entry(row, 0, 0.5, pair=f"{odd}:{odd}2", dataset=odd, **work) for row in ("teacher", STUDENT, odd)]
-    gain_figure(tabulate(entries, "accuracy"), tmp_path / "gain.svg", odd)
     cost_figure(entries, "accuracy", tmp_path / "costs.svg", odd)
     units = {odd: [(odd, 0)]}
     windows_figure(np.zeros((1, 1, 8), np.float32), [odd], units, 50.0, tmp_path / "windows.svg", title=odd)
-    assert len(drawn) == 3
+    assert len(drawn) == 2
     for figure in drawn:
         assert "".join(odd.split()) in words(figure)
         assert not any(text.get_parse_math() or text.get_usetex() for text in figure.findobj(Text) if text.get_text())
@@ -213,9 +161,9 @@ def test_labels_are_drawn_as_they_are_written(odd: str, make_entry: Any, tmp_pat
 
 
 @pytest.mark.parametrize("suffix", [".PDF", ".Png", ".SVG"])
-def test_a_suffix_in_capitals_is_the_same_format(entries: list[Any], tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"gain{suffix}"
-    gain_figure(tabulate(entries, "accuracy"), path)
+def test_a_suffix_in_capitals_is_the_same_format(make_entry: Any, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"costs{suffix}"
+    cost_figure([make_entry(STUDENT, 0, 0.5, record={"costs": {"multiply_adds": 2e6}})], "accuracy", path)
     assert path.stat().st_size
 
 

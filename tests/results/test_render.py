@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from kdbench.results import Asked, Freshness
-from kdbench.results.pages import runs_sheet, score_sheet, scores_page, wide_sheet
+from kdbench.results.pages import runs_sheet, score_sheets, scores_page, wide_sheet
 from kdbench.results.render import csv_text, markdown_text, page_text
+from kdbench.results.tables.family import Judged
 from kdbench.results.tables.model import Table
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.captions import caption
@@ -40,7 +41,9 @@ def captioned(entries: list[Any], metric: str = "accuracy", asked: Asked = ASKED
 
 
 def markdown(table: Table, caption: str) -> str:
-    return markdown_text(score_sheet(table, caption))
+    """The sheets of a table of which nothing is judged."""
+    judged = Judged(table, None, (None,) * len(table.blocks), "nobody asked")
+    return "\n\n".join(map(markdown_text, score_sheets([], judged, caption)))
 
 
 def csv_tidy(entries: list[Any], metrics: list[str]) -> str:
@@ -58,13 +61,13 @@ def report(entries: list[Any], *metrics: list[str], warning: str = "", version: 
 def test_a_table_reads_well_raw(make_entry: Any) -> None:
     values: Values = {STUDENT: [0.5, 0.6], "kd": [0.91, 0.922], "at": [0.4, 0.6], "rkd": [0.7, 0.7], "dkd": [0.7, None]}
     assert markdown(tabulate(entries_of(make_entry, values), "accuracy"), "Caption.") == (
-        "| method        | kind      | uci_har, big:small |  gain |\n"
-        "| :------------ | :-------- | -----------------: | ----: |\n"
-        "| student alone | reference |         55.0 ± 7.1 |     – |\n"
-        "| kd            | logit     |     **91.6 ± 0.8** | +36.6 |\n"
-        "| at            | logit     |      50.0 ± 14.1 ↓ |  -5.0 |\n"
-        "| rkd           | logit     |  <u>70.0 ± 0.0</u> | +15.0 |\n"
-        "| dkd           | logit     |       1 of 2 seeds |     – |\n"
+        "| method        | kind      |            accuracy |  gain |\n"
+        "| :------------ | :-------- | ------------------: | ----: |\n"
+        "| student alone | reference |          55.0 ± 7.1 |     – |\n"
+        "| kd            | logit     |      **91.6 ± 0.8** | +36.6 |\n"
+        "| at            | logit     |       50.0 ± 14.1 ↓ |  -5.0 |\n"
+        "| rkd           | logit     |   <u>70.0 ± 0.0</u> | +15.0 |\n"
+        "| dkd           | logit     | 70.0 (1 of 2 seeds) |     – |\n"
         "\n"
         "Caption."
     )
@@ -78,7 +81,10 @@ def test_a_cell_says_n_a_and_the_caption_why_and_where(make_entry: Any) -> None:
     entries += [make_entry("at", 0, None, **refused), make_entry("at", 0, None, dataset="hapt", **refused)]
     entries += [make_entry("nst", 0, None, **refused), make_entry("nst", 0, 0.7, dataset="hapt")]
     text = markdown(tabulate(entries, "accuracy"), "")
-    assert [line[2] for line in cells(text)] == ["uci_har, big:small", "-" * 17 + ":", "50.0", "**60.0**", "n/a", "n/a"]
+    found = cells(text)
+    assert [line[2] for line in found[:6]] == ["average", "-" * 9 + ":", "50.0", "**60.0**", "incomplete", "incomplete"]
+    assert [line[2] for line in found[6:12]] == ["score", "-" * 7 + ":", "50.0", "**60.0**", "n/a", "n/a"]
+    assert [line[2] for line in found[12:]] == ["score", "-" * 10 + ":", "50.0", "<u>60.0</u>", "n/a", "**70.0**"]
     assert "n/a, at; nst on uci_har big:small: there is no time axis." in captioned(entries)
 
 
@@ -98,10 +104,10 @@ def test_stale_and_worse_scores_are_marked(make_entry: Any) -> None:
     assert cells(markdown(tabulate(entries, "accuracy"), ""))[-1][2:] == ["40.0 ↓†", "-10.0"]
 
 
-def test_an_incomplete_cell_shows_words_and_no_number(make_entry: Any) -> None:
+def test_an_incomplete_cell_shows_the_mean_of_what_is_there_and_what_is_missing(make_entry: Any) -> None:
     values: Values = {STUDENT: [0.5, 0.5], "kd": [0.9, None]}
     table = tabulate(entries_of(make_entry, values), "accuracy")
-    assert cells(markdown(table, ""))[-1][2:] == ["1 of 2 seeds", "–"]
+    assert cells(markdown(table, ""))[-1][2:] == ["90.0 (1 of 2 seeds)"]
 
 
 def test_a_gain_over_fewer_seeds_says_so(make_entry: Any) -> None:
@@ -113,10 +119,16 @@ def test_averages_come_with_a_second_block(make_entry: Any) -> None:
     entries = entries_of(make_entry, {STUDENT: [0.5], "kd": [0.6], "at": [0.4]}, dataset="a")
     entries += entries_of(make_entry, {STUDENT: [0.7], "kd": [0.6]}, dataset="b")
     found = cells(markdown(tabulate(entries, "accuracy"), ""))
-    assert found[0] == ["method", "kind", "a, big:small", "gain", "b, big:small", "gain", "average", "gain"]
-    assert found[2][-2:] == ["60.0", "–"]
-    assert found[3] == ["kd", "logit", "**60.0**", "+10.0", "60.0 ↓", "-10.0", "**60.0**", "0.0"]
-    assert found[4][-4:] == ["not run", "–", "incomplete", "–"]
+    summary, a, b = found[:5], found[5:10], found[10:]
+    assert summary[0] == ["method", "kind", "average", "gain"]
+    assert summary[2][2:] == ["60.0", "–"]
+    assert [sheet[3] for sheet in (summary, a, b)] == [
+        ["kd", "logit", "**60.0**", "0.0"],
+        ["kd", "logit", "**60.0**", "+10.0"],
+        ["kd", "logit", "60.0 ↓", "-10.0"],
+    ]
+    assert summary[4][2:] == ["incomplete", "–"]
+    assert b[4][2:] == ["not run", "–"]
     assert "average" not in markdown(tabulate(entries[:3], "accuracy"), "")
 
 
@@ -140,6 +152,7 @@ def test_tidy_csv_has_one_line_per_entry_in_full_precision(make_entry: Any) -> N
         "role": "method",
         "seed": "3",
         "fold": "0",
+        "judged": "",
         "status": "done",
         "reason": "",
         "stale": "False",
@@ -187,7 +200,7 @@ def test_wide_csv_wants_tables_of_the_same_blocks(make_entry: Any) -> None:
 def test_a_caption_states_the_conditions(make_entry: Any) -> None:
     entries = entries_of(make_entry, {STUDENT: [0.5, 0.5], "kd": [0.6, 0.7]})
     assert captioned(entries).startswith(
-        "Accuracy in percent on uci_har; test split; protocol subject-v1; recipe har; seeds 0, 1; "
+        "Accuracy in percent on uci_har, big:small; test split; protocol subject-v1; recipe har; seeds 0, 1; "
         "mean ± standard deviation over seeds (n - 1); hyper-parameters: defaults where a row does not say "
         "otherwise, no search; 4 cells trained; "
         "kdbench 1.2.3. Gain: mean seed-matched difference to student alone in points, above 0 is better; "
@@ -310,7 +323,7 @@ def test_mixed_devices_and_torch_versions_are_warned_of(make_entry: Any) -> None
 def test_a_caption_says_where_lower_is_better(make_entry: Any) -> None:
     metrics = {"student": {"calibration_error": 0.1}}
     text = captioned([make_entry("kd", 0, 0.5, record={"metrics": metrics})], "calibration_error")
-    assert text.startswith("Calibration error (lower is better) in percent on uci_har;")
+    assert text.startswith("Calibration error (lower is better) in percent on uci_har, big:small;")
 
 
 def test_a_report_has_a_table_per_metric_and_ends_with_the_answer(make_entry: Any) -> None:

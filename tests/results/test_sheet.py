@@ -9,9 +9,10 @@ import pytest
 
 import kdbench.results
 from kdbench.results import Asked, Freshness
-from kdbench.results.pages import costs_page, score_sheet, scores_page
+from kdbench.results.pages import costs_page, score_sheets, scores_page
 from kdbench.results.render import csv_text, markdown_text, page_text
 from kdbench.results.sheet import Cell, Column, Mark, Page, Sheet, plain_sheet
+from kdbench.results.tables.family import judge
 from kdbench.results.tables.model import Standing
 from kdbench.results.tables.scores import tabulate
 
@@ -43,7 +44,8 @@ def test_one_sheet_is_read_by_people_and_by_programs(sheet: Sheet) -> None:
 
 def test_a_label_stays_as_written(make_entry: Any) -> None:
     label = "kd|**T**<u>4"
-    sheet = score_sheet(tabulate([make_entry(label, 0, 0.5)], "accuracy"), "")
+    entries = [make_entry(label, 0, 0.5)]
+    (sheet,) = score_sheets(entries, judge(entries, tabulate(entries, "accuracy")), "")
     assert sheet.rows[0][0].body == label
     assert csv_text(sheet).splitlines()[1].startswith(f"{label},")
     assert "| kd\\|**T**<u>4 |" in markdown_text(sheet)
@@ -56,17 +58,13 @@ def test_a_sheet_of_scores_holds_numbers_and_what_is_to_be_said_of_them(make_ent
         for label, row in values.items()
         for seed, value in enumerate(row)
     ]
-    sheet = score_sheet(tabulate(entries, "accuracy"), "")
-    assert [column.name for column in sheet.columns] == [
-        "method",
-        "kind",
-        "uci_har big:small mean",
-        "uci_har big:small gain",
-    ]
+    (sheet,) = score_sheets(entries, judge(entries, tabulate(entries, "accuracy")), "")
+    assert [column.name for column in sheet.columns] == ["method", "kind", "mean", "gain", "training"]
     _, kd, at = sheet.rows
-    assert kd[2] == Cell(0.375, "37.5", "17.7", marks=(Mark.WORSE, Mark.STALE))
-    assert kd[3] == Cell(-0.25, "-25.0")
-    assert at[2:] == (Cell(None, "1 of 2 seeds"), Cell(None, "–"))
+    runs = ("uci_har-big:small-kd-0", "uci_har-big:small-kd-1")
+    assert kd[2] == Cell(0.375, "37.5", "17.7", marks=(Mark.WORSE, Mark.STALE), runs=runs)
+    assert kd[3:] == (Cell(-0.25, "-25.0"), Cell(1.5, "1.5 s"))
+    assert at[2:4] == (Cell(0.75, "75.0", note="1 of 2 seeds", runs=("uci_har-big:small-at-0",)), Cell(None, "–"))
 
 
 def test_no_two_columns_of_a_sheet_have_one_name(make_entry: Any, asked: Asked) -> None:
@@ -97,7 +95,7 @@ def test_a_row_has_a_cell_for_each_column() -> None:
 def test_markup_is_in_render_alone() -> None:
     root = Path(kdbench.results.__path__[0])
     sources = {path.relative_to(root): path.read_text(encoding="utf-8") for path in root.rglob("*.py")}
-    assert [str(path) for path, text in sources.items() if "<u>" in text] == [str(Path("render", "markdown.py"))]
+    assert {path.parent for path, text in sources.items() if "<u>" in text} == {Path("render")}
     assert not [path for path, text in sources.items() if path.parts[0] != "render" and '"**' in text]
 
 

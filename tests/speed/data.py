@@ -51,7 +51,7 @@ def main() -> None:
         imports = measured(cache, folder)
         assert imports is not None
         print(f"imports alone                                              peak {imports[2]:5.0f} MiB")
-        for name in ("uci_har", "hapt", "motionsense"):
+        for name in ("uci_har", "hapt", "motionsense", "classyglass", "selfback"):
             parsed, loaded = measured(cache, folder, name), measured(cache, folder, name)
             if parsed is None or loaded is None:
                 print(f"{name:12} not in {folder}")

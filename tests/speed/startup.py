@@ -1,11 +1,12 @@
 """How long the command line takes to answer. Run as a script: ``python tests/speed/startup.py``.
 
 Prints medians over several whole processes, beside the cost of importing torch in the same run. The stores that
-`status` and `table` read are made from one real run, whose records are copied to every cell of a larger plan.
+`status`, `table` and `stats` read are made from one real run, whose records are copied to every cell of a larger plan.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -56,7 +57,7 @@ def store_of(seeds: int, folder: str, environment: dict[str, str]) -> Path:
 
 
 def _kind(cell: dict[str, Any]) -> tuple[str, str]:
-    return cell["method"]["name"], str(cell["student"])
+    return cell["method"]["name"], json.dumps(cell["student"], sort_keys=True)
 
 
 def imports(command: list[str]) -> set[str]:
@@ -88,7 +89,7 @@ def main() -> None:
         print(f"kdbench plan            {seconds:6.2f} s, {seconds - torch:.2f} s beyond importing torch ({first})")
         for seeds in (125, 2500):
             root = store_of(seeds, folder, environment)
-            for command in ("status", "table"):
+            for command in ("status", "table", "stats"):
                 asked = [*KDBENCH, command, "--store", str(root)]
                 seconds = median_seconds(asked, environment, 3)
                 heavy = sorted({"torch", "numpy", "pandas"} & imports(asked))

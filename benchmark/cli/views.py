@@ -1,0 +1,135 @@
+"""Commands that show what is recorded beside a table of scores: views, figures, a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kdbench.cli._main import main
+from kdbench.cli._options import format_of, in_store, named, selected, session, with_data, write
+from kdbench.cli._output import echo
+from kdbench.errors import nearest
+
+
+def _page_formats() -> list[str]:
+    from kdbench.results.render import page_formats
+
+    return page_formats()
+
+
+@main.command()
+@click.argument("which", metavar="[VIEW]", required=False)
+@selected
+@in_store
+@with_data
+@click.option("--metric", default="macro_f1", show_default=True, help="Of `people` and `harm`, and what is highest.")
+@click.option("--row", "rows", multiple=True, metavar="LABEL", help="Show this row of the table; repeat for several.")
+@click.option("--format", "form", metavar="NAME", callback=named("formats", _page_formats), help="By default by -o.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+def view(
+    which: str | None, metric: str, rows: tuple[str, ...], form: str | None, output: Path | None, **chosen: Any
+) -> None:
+    """Show what is recorded and no table of scores has: by class, by person, learning curves, costs, harm, ...
+
+    Without VIEW: which there are. Without options: of the matrix run last.
+    """
+    if which is None:
+        from kdbench.commands.views import views_text
+
+        echo(views_text())
+        return
+    write(session(chosen, last=True).view(which, format_of(form, output, "markdown"), metric=metric, rows=rows), output)
+
+
+def _figures() -> list[str]:
+    from kdbench.results.figures import figures
+
+    return [*figures(), "all"]
+
+
+def _widths() -> list[str]:
+    from kdbench.results.figures import WIDTHS
+
+    return list(WIDTHS)
+
+
+WIDTH = click.option(
+    "--width",
+    default="two",
+    show_default=True,
+    callback=named("widths", _widths),
+    help="How many columns of a page it is wide: one or two.",
+)
+
+
+@main.command()
+@click.argument("which", metavar="[FIGURE]", default="gain")
+@selected
+@in_store
+@with_data
+@click.option("--metric", default="macro_f1", show_default=True)
+@click.option("--row", "rows", multiple=True, metavar="LABEL", help="Of `confusion` and `people`: draw this row.")
+@WIDTH
+@click.option("--costs", is_flag=True, help="Draw the metric of all networks alone against multiply-adds instead.")
+@click.option("--list", "listed", is_flag=True, help="Which figures there are.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Its ending gives the format: png, pdf or svg; of `all` it is a folder.  [default: FIGURE.png]",
+)
+def plot(
+    which: str,
+    metric: str,
+    rows: tuple[str, ...],
+    width: str,
+    costs: bool,
+    listed: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Draw a figure: by default the gain over student alone. Without options: of the matrix run last.
+
+    FIGURE is one of those of --list, or `all`: then each is drawn as pdf and png into a folder.
+    """
+    if listed:
+        from kdbench.commands.figures import figures_text
+
+        echo(figures_text())
+        return
+    if which not in (known := _figures()):
+        raise click.BadParameter(nearest("figures", which, known))
+    asked = session(chosen, last=True)
+    if which == "all":
+        for line in asked.plot_all(metric, output or Path("figures"), width=width, rows=rows):
+            echo(line)
+        return
+    path = output or Path("costs.png" if costs else f"{which}.png")
+    asked.plot(metric, path, costs=costs, figure=which, width=width, rows=rows)
+    echo(f"wrote {path}")
+
+
+@main.command()
+@selected
+@in_store
+@with_data
+@click.option(
+    "--metric", "metrics", multiple=True, default=("macro_f1", "accuracy"), show_default=True, help="The first answers."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="Where to.",
+)
+def report(metrics: tuple[str, ...], output: Path, **chosen: Any) -> None:
+    """Write one HTML file on a matrix that needs no network. Without options: on the matrix run last.
+
+    The answer, tables that sort and filter, figures, gates and failures, how it was made and how to make it again.
+    """
+    session(chosen, last=True).report(output, tuple(part for each in metrics for part in each.split(",")))
+    echo(f"wrote {output}")

@@ -1,0 +1,67 @@
+"""What `plot` draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import fill
+
+from kdbench.commands.seen import refusals, seen
+from kdbench.files import write_whole
+from kdbench.plan.model import Plan
+from kdbench.results.figures import cost_figure, figure_bytes, figure_of, figures
+from kdbench.results.figures.panels import checked
+from kdbench.store.entries import entries
+from kdbench.store.records import Store
+
+
+def draw(
+    plan: Plan, store: Store, metric: str, path: Path, *, figure: str, width: str, rows: tuple[str, ...] = ()
+) -> None:
+    """Draw a figure by name, in the format of the path's ending.
+
+    Raises:
+        KdbenchError: if the figure, the metric, a row, the width or the format is unknown, or there is nothing to draw.
+    """
+    with refusals():
+        form = checked(path).suffix[1:]
+        drawn = figure_of(figure, seen(plan, store, metric, rows), width)
+        write_whole(path, figure_bytes(drawn, form))
+
+
+def draw_all(
+    plan: Plan, store: Store, metric: str, folder: Path, *, width: str, rows: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Draw every figure as pdf and png into a folder; a line on each, the reason where one cannot be drawn.
+
+    Raises:
+        KdbenchError: if the metric, a row or the width is unknown.
+    """
+    looked = seen(plan, store, metric, rows)
+    for figure in figures():
+        try:
+            drawn = figure_of(figure, looked, width)
+        except ValueError as error:
+            yield f"{figure}: {error}"
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        for form in ("pdf", "png"):
+            write_whole(folder / f"{figure}.{form}", figure_bytes(drawn, form))
+        yield f"wrote {folder / figure}.pdf and .png"
+
+
+def draw_costs(plan: Plan, store: Store, metric: str, path: Path) -> None:
+    """Draw the metric of networks alone against multiply-adds.
+
+    Raises:
+        KdbenchError: if the metric or the format is unknown, or there is nothing to draw.
+    """
+    with refusals():
+        title = fill(plan.warning, 50) or None  # a figure has no caption of its own
+        cost_figure(entries(plan, store), metric, path, title)
+
+
+def figures_text() -> str:
+    """Which figures there are, a line each."""
+    width = max(map(len, figures()))
+    return "\n".join(f"{name.ljust(width)}  {said}" for name, said in figures().items())

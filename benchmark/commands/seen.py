@@ -1,0 +1,57 @@
+"""What views, figures and reports of a plan are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from kdbench.errors import KdbenchError
+from kdbench.plan.model import Plan
+from kdbench.results.entry import Entry
+from kdbench.results.seen import Seen
+from kdbench.store.entries import entries
+from kdbench.store.records import Store
+
+
+def seen(plan: Plan, store: Store, metric: str, rows: tuple[str, ...] = ()) -> Seen:
+    """A matrix with what the store has of it.
+
+    Raises:
+        KdbenchError: if the metric or a row is unknown, or a record cannot be read.
+    """
+    return seen_in(entries(plan, store), plan, store, metric, rows)
+
+
+def seen_in(filled: Sequence[Entry], plan: Plan, store: Store, metric: str, rows: tuple[str, ...] = ()) -> Seen:
+    """The same of places that are filled already."""
+    with refusals():
+        return Seen(filled, plan.asked, version("kdbench"), metric, rows, store.curve, class_names(plan))
+
+
+def class_names(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Names of the classes by dataset, as tables call it, of those datasets that can say so without their data."""
+    try:
+        from kdbench.catalog.find import DATASETS  # torch, which results are read without
+    except ModuleNotFoundError:
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for planned in plan.places:
+        dataset = planned.place.dataset
+        if planned.digest is None or dataset in found:
+            continue
+        part = plan.cells[planned.digest].dataset
+        try:
+            found[dataset] = DATASETS.get(part.name)(**dict(part.settings)).description.classes
+        except Exception:  # somebody's class, or one whose description is part of its data
+            found[dataset] = ()
+    return found
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What `kdbench.results` refuses is the user's to mend: one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise KdbenchError(str(error)) from None

@@ -1,0 +1,31 @@
+"""What is recorded and no table of scores shows: one public module a view, found by its name.
+
+Each has ``page(seen) -> Page``, which any renderer makes a text of, and its docstring's first line is what lists say.
+"""
+
+import pkgutil
+from importlib import import_module
+
+from kdbench.errors import nearest
+from kdbench.results.seen import Seen
+from kdbench.results.sheet import Page
+
+__all__ = ["view_page", "views"]
+
+
+def views() -> dict[str, str]:
+    """What each view shows, by its name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return {name: (import_module(f"{__name__}.{name}").__doc__ or "").splitlines()[0] for name in names}
+
+
+def view_page(name: str, seen: Seen) -> Page:
+    """The page of a view.
+
+    Raises:
+        ValueError: if there is no such view, or nothing that it could show.
+    """
+    if name not in views():
+        raise ValueError(nearest("views", name, views()))
+    page: Page = import_module(f"{__name__}.{name}").page(seen)
+    return page
