@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -146,6 +147,7 @@ class Dataset(ABC):
     usage: ClassVar[str] = ""
     whereabouts: ClassVar[tuple[str, ...]] = ()
     fixed: ClassVar[bool] = True
+    _report: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def place(self) -> Path | None:
@@ -177,8 +179,8 @@ class Dataset(ABC):
 
     @property
     def report(self) -> Mapping[str, Any]:
-        """What was counted or noticed on the way, for people to read: plain data, valid after ``parse``."""
-        return {}
+        """What was counted or noticed on the way, for people to read: plain data, which ``parse`` sets."""
+        return self._report
 
     def fingerprint(self, source: Source) -> str:
         """What the cache knows the content of a folder by, where it is not ``fixed``; a file is known by its bytes."""

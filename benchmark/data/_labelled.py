@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from kdbench.data._base import Windows, cut
+from kdbench.data._archive import Source
+from kdbench.data._base import Dataset, Windows, cut
+from kdbench.data._text import numbers
 
 Floats = npt.NDArray[np.float64]
+
+Recording = tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.bool_]]
+"""Signals (T, C), labels (T,), and where a run ends (T,)."""
 
 COUNTED = ("rows", "rows in windows", "rows without a class", "rows with values missing", "rows left over")
 """What is counted; the last four are all rows."""
@@ -85,3 +94,67 @@ def fill(signals: Floats, most: int, breaks: npt.NDArray[np.bool_]) -> tuple[Flo
                 column[begin:end] = np.linspace(column[begin - 1], column[end], end - begin + 2)[1:-1]
                 filled += end - begin
     return out, filled
+
+
+@dataclass(frozen=True)
+class Original:
+    """What the files are said to hold."""
+
+    people: tuple[int, ...]
+    rows: int
+
+
+class PublishedFormat(Dataset):
+    """A dataset of one text file a person, read by its published format since its bytes were never seen here.
+
+    Class attributes:
+        known: what the files are said to hold.
+        columns: of a line.
+        labels: what the files write, to the number of the class.
+        length: samples of a window; windows are cut every half of it.
+        fill: values missing in a row that are filled.
+        test_people: the test side.
+    """
+
+    fixed = False
+    known: ClassVar[Original]
+    columns: ClassVar[int]
+    labels: ClassVar[Mapping[int, int]]
+    length: ClassVar[int]
+    fill: ClassVar[int]
+    test_people: ClassVar[tuple[int, ...]]
+
+    @staticmethod
+    @abstractmethod
+    def member(person: int) -> str:
+        """The file of a person."""
+
+    @abstractmethod
+    def recording(self, source: Source, member: str, table: Floats) -> Recording:
+        """What a file's numbers, a line each, are.
+
+        Raises:
+            KdbenchError: a line is not what the format says.
+        """
+
+    def fingerprint(self, source: Source) -> str:
+        # Whatever else lies beside these files is not read.
+        total = hashlib.sha256()
+        for person in self.known.people:
+            total.update(hashlib.sha256(source.read(self.member(person))).digest())
+        return total.hexdigest()
+
+    def parse(self, source: Source | None) -> Windows:
+        """Read every person's file and cut it into windows.
+
+        Raises:
+            KdbenchError: a file is missing or malformed (with its line).
+        """
+        source = self.given(source)
+        cutter = Cutter(self.labels, length=self.length, step=self.length // 2, fill=self.fill)
+        for person in self.known.people:
+            member = self.member(person)
+            table = numbers(source, member, columns=self.columns, missing=True)
+            cutter.add(person, *self.recording(source, member, table))
+        self._report = {**cutter.counts, "as many rows as published": cutter.counts["rows"] == self.known.rows}
+        return cutter.windows(self.test_people)

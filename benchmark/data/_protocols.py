@@ -40,7 +40,7 @@ class Protocol(ABC):
         meaning: what captions add.
         side: what the evaluation rows are.
         leaky: whether windows of one person, or that share samples, may be on both sides.
-        every_fold: whether a result is the mean over all folds. If not, fold 0 alone is run, since the seed draws it.
+        every_fold: whether a result is of all folds together. If not, fold 0 alone is run, since the seed draws it.
     """
 
     name: ClassVar[str]
@@ -71,6 +71,13 @@ class Protocol(ABC):
         train, evaluation = self._rows(windows, dataset=dataset, seed=seed, fold=fold)
         return Split(np.flatnonzero(train), np.flatnonzero(evaluation), self.side)
 
+    def _several(self, person: npt.NDArray[np.int64], what: str, dataset: str) -> int:
+        """How many people there are, which must be two or more."""
+        people = len(np.unique(person))
+        if people < 2:
+            raise KdbenchError(f"{dataset}: {self.name} wants two {what} or more, found {people}")
+        return people
+
     @abstractmethod
     def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
         """Training and evaluation windows; sides and fold have been checked."""
@@ -100,10 +107,7 @@ class SubjectValV1(Protocol):
     side = "validation"
 
     def folds(self, windows: Windows, *, dataset: str) -> int:
-        people = len(np.unique(windows.person[~windows.test]))
-        if people < 2:
-            raise KdbenchError(f"{dataset}: {self.name} wants two training people or more, found {people}")
-        return min(PARTS, people)
+        return min(PARTS, self._several(windows.person[~windows.test], "training people", dataset))
 
     def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
         parts, train = self.folds(windows, dataset=dataset), ~windows.test
@@ -125,10 +129,7 @@ class LeaveOnePersonOut(Protocol):
     every_fold = True
 
     def folds(self, windows: Windows, *, dataset: str) -> int:
-        people = len(np.unique(windows.person))
-        if people < 2:
-            raise KdbenchError(f"{dataset}: {self.name} wants two people or more, found {people}")
-        return people
+        return self._several(windows.person, "people", dataset)
 
     def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
         left_out = windows.person == np.unique(windows.person)[fold]
@@ -148,10 +149,7 @@ class PersonGroupsV1(Protocol):
     every_fold = True
 
     def folds(self, windows: Windows, *, dataset: str) -> int:
-        people = len(np.unique(windows.person))
-        if people < 2:
-            raise KdbenchError(f"{dataset}: {self.name} wants two people or more, found {people}")
-        return min(GROUPS, people)
+        return min(GROUPS, self._several(windows.person, "people", dataset))
 
     def _rows(self, windows: Windows, *, dataset: str, seed: int, fold: int) -> tuple[Mask, Mask]:
         groups = _groups(dataset, windows.person, windows.y, self.folds(windows, dataset=dataset))

@@ -73,9 +73,6 @@ class ClassyGlass(Dataset):
     marker = "Datasets/Dataset_1A/Data description sheet 1A.pdf"
     known: ClassVar[Original] = ORIGINAL
 
-    def __init__(self) -> None:
-        pass
-
     @property
     def description(self) -> Description:
         return Description(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 
 from kdbench.data._archive import Source
-from kdbench.data._base import Channel, Dataset, Description, Windows
-from kdbench.data._labelled import Cutter
-from kdbench.data._text import numbers, refuse
+from kdbench.data._base import Channel, Description
+from kdbench.data._labelled import Floats, Original, PublishedFormat, Recording
+from kdbench.data._text import refuse
 
 RATE, LENGTH, FILL = 50.0, 128, 5
 CLASSES = (
@@ -27,19 +26,10 @@ SIGNALS = (("chest_acc", 0), ("ankle_acc", 5), ("ankle_gyro", 8), ("arm_acc", 14
 COLUMNS = 24
 TEST_PEOPLE = (3, 6, 9)
 
-
-@dataclass(frozen=True)
-class Original:
-    """What the files are said to hold."""
-
-    people: tuple[int, ...]
-    rows: int
-
-
 ORIGINAL = Original(people=tuple(range(1, 11)), rows=1215745)
 
 
-class MHealth(Dataset):
+class MHealth(PublishedFormat):
     """MHEALTH, ten people, sensors on chest, left ankle and right lower arm, windows of 2.56 s.
 
     The original was not at hand: the file is read by its published format and tested on generated text in it.
@@ -59,11 +49,12 @@ class MHealth(Dataset):
     archives = ("MHEALTHDATASET.zip", "mhealth+dataset.zip", "MHEALTHDATASET")
     marker = "mHealth_subject1.log"
     urls: ClassVar[tuple[str, ...]] = ("https://archive.ics.uci.edu/static/public/319/mhealth+dataset.zip",)
-    fixed = False  # known by its format; the bytes were never seen here
     known: ClassVar[Original] = ORIGINAL
-
-    def __init__(self) -> None:
-        self._report: Mapping[str, Any] = {}
+    columns = COLUMNS
+    labels: ClassVar[Mapping[int, int]] = MappingProxyType({label + 1: label for label in range(len(CLASSES))})
+    length = LENGTH
+    fill = FILL
+    test_people = TEST_PEOPLE
 
     @property
     def description(self) -> Description:
@@ -85,39 +76,15 @@ class MHealth(Dataset):
             people=self.known.people,
         )
 
-    @property
-    def report(self) -> Mapping[str, Any]:
-        return self._report
+    @staticmethod
+    def member(person: int) -> str:
+        return f"mHealth_subject{person}.log"
 
-    def fingerprint(self, source: Source) -> str:
-        # Whatever else lies beside the log files is not read.
-        total = hashlib.sha256()
-        for person in self.known.people:
-            total.update(hashlib.sha256(source.read(_member(person))).digest())
-        return total.hexdigest()
-
-    def parse(self, source: Source | None) -> Windows:
-        """Read every person's file and cut it into windows.
-
-        Raises:
-            KdbenchError: a file is missing or malformed (with its line).
-        """
-        source = self.given(source)
-        labels = {label + 1: label for label in range(len(CLASSES))}
-        cutter = Cutter(labels, length=LENGTH, step=LENGTH // 2, fill=FILL)
-        for person in self.known.people:
-            member = _member(person)
-            table = numbers(source, member, columns=COLUMNS, missing=True)
-            label = table[:, -1]
-            wrong = np.flatnonzero(~np.isin(label, range(len(CLASSES) + 1)))
-            if len(wrong):
-                row = int(wrong[0])
-                refuse(source, member, row + 1, f"ends with {label[row]:g}, wanted an activity, 0 to {len(CLASSES)}")
-            signals = np.hstack([table[:, first : first + 3] for _, first in SIGNALS])
-            cutter.add(person, signals, label.astype(np.int64), np.zeros(len(label), np.bool_))
-        self._report = {**cutter.counts, "as many rows as published": cutter.counts["rows"] == self.known.rows}
-        return cutter.windows(TEST_PEOPLE)
-
-
-def _member(person: int) -> str:
-    return f"mHealth_subject{person}.log"
+    def recording(self, source: Source, member: str, table: Floats) -> Recording:
+        label = table[:, -1]
+        wrong = np.flatnonzero(~np.isin(label, range(len(CLASSES) + 1)))
+        if len(wrong):
+            row = int(wrong[0])
+            refuse(source, member, row + 1, f"ends with {label[row]:g}, wanted an activity, 0 to {len(CLASSES)}")
+        signals = np.hstack([table[:, first : first + 3] for _, first in SIGNALS])
+        return signals, label.astype(np.int64), np.zeros(len(label), np.bool_)

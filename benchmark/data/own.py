@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -101,7 +100,6 @@ class Own(Dataset):
 
     def __init__(self, *, path: str = "") -> None:
         self.path = path
-        self._report: dict[str, Any] = {}
         self._described: Description | None = None
 
     @property
@@ -123,10 +121,6 @@ class Own(Dataset):
             about = About.read(source)
             length = about.recordings.length if about.recordings else window_length(source, about)
         return about.description(length)
-
-    @property
-    def report(self) -> Mapping[str, Any]:
-        return self._report
 
     def fingerprint(self, source: Source) -> str:
         """That of the description and the files that it names; whatever else lies beside them is not read."""
@@ -158,13 +152,14 @@ class Own(Dataset):
                 why = parts.account.why(label=label) if parts.account and lost else "wanted one, or no such class"
                 raise KdbenchError(f"{source.path}: class {name!r} has no window; {why}")
         self._described = about.description(parts.x.shape[2])
-        self._report = dict(parts.report)
+        found = dict(parts.report)
         if len(taught) < len(met):
-            self._report["classes of test people alone"] = [about.classes[label] for label in sorted(met - taught)]
+            found["classes of test people alone"] = [about.classes[label] for label in sorted(met - taught)]
         if any(isinstance(who, str) for who in parts.people):
-            self._report["people"] = {str(number): str(who) for who, number in numbers.items()}
+            found["people"] = {str(number): str(who) for who, number in numbers.items()}
         if parts.account:
-            self._report |= report(parts.account, set(parts.person[test].tolist()), _counted(parts))
+            found |= report(parts.account, set(parts.person[test].tolist()), _counted(parts))
+        self._report = found
         return Windows(parts.x, parts.y, person, test, parts.recording, parts.start)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from kdbench.data._archive import Source
-from kdbench.data._base import Channel, Dataset, Description, Windows
-from kdbench.data._labelled import Cutter
-from kdbench.data._text import numbers, refuse
+from kdbench.data._base import Channel, Description
+from kdbench.data._labelled import Floats, Original, PublishedFormat, Recording
+from kdbench.data._text import refuse
 
 RATE, LENGTH, FILL = 100.0, 256, 10
 PLACES = ("hand", "chest", "ankle")
@@ -33,19 +31,10 @@ CLASSES: Mapping[int, str] = MappingProxyType(
 OTHERS = frozenset({0, 9, 10, 11, 18, 19, 20})
 TEST_PEOPLE = (102, 105, 108)
 
-
-@dataclass(frozen=True)
-class Original:
-    """What the files are said to hold."""
-
-    people: tuple[int, ...]
-    rows: int
-
-
 ORIGINAL = Original(people=tuple(range(101, 110)), rows=2872533)
 
 
-class Pamap2(Dataset):
+class Pamap2(PublishedFormat):
     """PAMAP2, the protocol's files, nine people, sensors on hand, chest and ankle, windows of 2.56 s.
 
     The original was not at hand: the file is read by its published format and tested on generated text in it.
@@ -67,11 +56,12 @@ class Pamap2(Dataset):
     urls: ClassVar[tuple[str, ...]] = (
         "https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip",
     )
-    fixed = False  # known by its format; the bytes were never seen here
     known: ClassVar[Original] = ORIGINAL
-
-    def __init__(self) -> None:
-        self._report: Mapping[str, Any] = {}
+    columns = COLUMNS
+    labels: ClassVar[Mapping[int, int]] = MappingProxyType({number: label for label, number in enumerate(CLASSES)})
+    length = LENGTH
+    fill = FILL
+    test_people = TEST_PEOPLE
 
     @property
     def description(self) -> Description:
@@ -94,42 +84,18 @@ class Pamap2(Dataset):
             people=self.known.people,
         )
 
-    @property
-    def report(self) -> Mapping[str, Any]:
-        return self._report
+    @staticmethod
+    def member(person: int) -> str:
+        return f"Protocol/subject{person}.dat"
 
-    def fingerprint(self, source: Source) -> str:
-        # Whatever else lies beside the protocol's files is not read.
-        total = hashlib.sha256()
-        for person in self.known.people:
-            total.update(hashlib.sha256(source.read(_member(person))).digest())
-        return total.hexdigest()
-
-    def parse(self, source: Source | None) -> Windows:
-        """Read every person's file and cut it into windows.
-
-        Raises:
-            KdbenchError: a file is missing or malformed (with its line).
-        """
-        source = self.given(source)
-        labels = {number: label for label, number in enumerate(CLASSES)}
-        cutter = Cutter(labels, length=LENGTH, step=LENGTH // 2, fill=FILL)
-        for person in self.known.people:
-            member = _member(person)
-            table = numbers(source, member, columns=COLUMNS, missing=True)
-            times, label = table[:, 0], table[:, 1]
-            wrong = np.flatnonzero(np.isnan(times) | ~np.isin(label, [*CLASSES, *OTHERS]))
-            if len(wrong):
-                row = int(wrong[0])
-                what = f"begins with {times[row]:g} {label[row]:g}, wanted a time and an activity of PAMAP2"
-                refuse(source, member, row + 1, what)
-            step = np.diff(times, prepend=times[0])
-            breaks = (step <= 0) | (step > 1.5 / RATE)
-            signals = [table[:, FIRST + EACH * place :][:, part] for place in range(3) for part in (ACC, GYRO)]
-            cutter.add(person, np.hstack(signals), label.astype(np.int64), breaks)
-        self._report = {**cutter.counts, "as many rows as published": cutter.counts["rows"] == self.known.rows}
-        return cutter.windows(TEST_PEOPLE)
-
-
-def _member(person: int) -> str:
-    return f"Protocol/subject{person}.dat"
+    def recording(self, source: Source, member: str, table: Floats) -> Recording:
+        times, label = table[:, 0], table[:, 1]
+        wrong = np.flatnonzero(np.isnan(times) | ~np.isin(label, [*CLASSES, *OTHERS]))
+        if len(wrong):
+            row = int(wrong[0])
+            what = f"begins with {times[row]:g} {label[row]:g}, wanted a time and an activity of PAMAP2"
+            refuse(source, member, row + 1, what)
+        step = np.diff(times, prepend=times[0])
+        breaks = (step <= 0) | (step > 1.5 / RATE)
+        signals = [table[:, FIRST + EACH * place :][:, part] for place in range(3) for part in (ACC, GYRO)]
+        return np.hstack(signals), label.astype(np.int64), breaks

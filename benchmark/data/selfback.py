@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -136,7 +136,6 @@ class SelfBack(Dataset):
         classes: Annotated[int, Choice(6, 9)] = 9,
     ) -> None:
         self.places, self.classes = places, classes
-        self._report: Mapping[str, Any] = {}
 
     @property
     def description(self) -> Description:
@@ -154,10 +153,6 @@ class SelfBack(Dataset):
             url=URL,
             people=self.known.people,
         )
-
-    @property
-    def report(self) -> Mapping[str, Any]:
-        return self._report
 
     @property
     def _worn(self) -> tuple[str, ...]:

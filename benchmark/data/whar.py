@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +54,6 @@ class Whar(Dataset):
     ) -> None:
         self.path, self.rate, self.overlap = path, rate, overlap
         self._described: Description | None = None
-        self._report: dict[str, Any] = {}
 
     @property
     def place(self) -> Path:
@@ -74,10 +72,6 @@ class Whar(Dataset):
                 self.parse(source)
         assert self._described is not None
         return self._described
-
-    @property
-    def report(self) -> Mapping[str, Any]:
-        return self._report
 
     def fingerprint(self, source: Source) -> str:
         # The downloads, and what other steps of the package left, are not read.

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -107,9 +107,6 @@ class Wisdm(Dataset):
     fixed = False  # known by its counts; the bytes were never seen here
     known: ClassVar[Original] = ORIGINAL
 
-    def __init__(self) -> None:
-        self._report: Mapping[str, Any] = {}
-
     @property
     def description(self) -> Description:
         return Description(
@@ -125,10 +122,6 @@ class Wisdm(Dataset):
             url="https://www.cis.fordham.edu/wisdm/dataset.php",
             people=self.known.people,
         )
-
-    @property
-    def report(self) -> Mapping[str, Any]:
-        return self._report
 
     def fingerprint(self, source: Source) -> str:
         # Whatever else lies in a folder that holds the raw file is not part of the dataset.
