@@ -31,9 +31,9 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in whole)
 
 
-def counted(count: int, thing: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def counted(count: int, thing: str, things: str = "") -> str:
+    """``1 cell``, ``2 cells``; of what has no plural in s, as ``person``, that stands in ``things``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {things or thing + 's'}"
 
 
 def duration(seconds: float) -> str:

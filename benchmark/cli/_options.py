@@ -53,6 +53,19 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def on_workers(jobs: str, executor: str) -> Callable[[Any], Any]:
+    """How many cells run at a time and where; the arguments say what is the default of each."""
+    return together(
+        click.option("-j", "--jobs", type=click.IntRange(1), help=f"Cells run at a time.  [default: {jobs}]"),
+        click.option(
+            "--executor",
+            metavar="NAME",
+            callback=named("executors", executor_names),
+            help=f"serial or processes.  [default: {executor}]",
+        ),
+    )
+
+
 _selecting = (
     click.option(
         "-c",

@@ -13,12 +13,12 @@ import click
 from kdbench.cli._limits import limited
 from kdbench.cli._main import main
 from kdbench.cli._options import (
-    executor_names,
     format_names,
     format_of,
     in_store,
     named,
     on_device,
+    on_workers,
     selected,
     session,
     with_data,
@@ -57,15 +57,7 @@ def plan(cells: bool, **chosen: Any) -> None:
 @in_store
 @with_data
 @on_device
-@click.option(
-    "-j", "--jobs", type=click.IntRange(1), help="Cells run at a time.  [default: the number of cores; 1 on a GPU]"
-)
-@click.option(
-    "--executor",
-    metavar="NAME",
-    callback=named("executors", executor_names),
-    help="serial or processes.  [default: processes where -j is above 1]",
-)
+@on_workers("the number of cores; 1 on a GPU", "processes where -j is above 1")
 @click.option("--no-track", is_flag=True, help="Do not write to MLflow.")
 @limited
 def run(no_track: bool, retry_failed: bool, **chosen: Any) -> None:

@@ -13,11 +13,10 @@ from click.core import ParameterSource
 
 from kdbench.cli._main import main
 from kdbench.cli._options import (
-    executor_names,
     format_of,
     in_store,
-    named,
     on_device,
+    on_workers,
     searched,
     session,
     with_data,
@@ -67,13 +66,7 @@ Examples:
 @click.option("--no-teacher", is_flag=True, help="Leave the teacher as the recipe has it.")
 @click.option("--prune", is_flag=True, help="Give up trials that are below the median of earlier ones, between folds.")
 @click.option("--stale", is_flag=True, help="Run cells again whose source changed since; without it they are refused.")
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Cells run at a time.  [default: as `run`]")
-@click.option(
-    "--executor",
-    metavar="NAME",
-    callback=named("executors", executor_names),
-    help="Where cells run, by name.  [default: as `run`]",
-)
+@on_workers("as `run`", "as `run`")
 @click.option("--dry-run", is_flag=True, help="Only say what it would run, and about how long.")
 @click.option(
     "-o",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 
+from kdbench.commands.refusals import refusals
 from kdbench.errors import KdbenchError
 from kdbench.plan.model import Plan
 from kdbench.results.pages import Run, tuning_page, tuning_sheet
@@ -33,12 +34,10 @@ def beside_text(
     """
     default, tuned = (kept(each) for each in both(matrix, store))
     runs = [Run(entries(plan, store), plan.asked) for plan in (default, tuned)]
-    try:
+    with refusals():
         if form.startswith("csv"):
             return csv_text(tuning_sheet(runs[0], runs[1], metrics))
         return page_text(tuning_page(runs[0], runs[1], metrics, version=version("kdbench")), form)
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None
 
 
 def both(matrix: Matrix, store: Store) -> tuple[Matrix, Matrix]:

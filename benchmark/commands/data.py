@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from kdbench.catalog.build import load_data, make_dataset
 from kdbench.catalog.find import DATASETS
+from kdbench.commands.refusals import refusals
 from kdbench.data import Dataset, Prepared, cached, git_id, located, protocol
 from kdbench.errors import DataUnavailable, KdbenchError
 from kdbench.machine import Runtime
@@ -169,12 +170,10 @@ def plot(dataset: Spec, where: Runtime, path: Path) -> None:
     units: dict[str, list[tuple[str, int]]] = {}
     for number, channel in enumerate(about.channels):
         units.setdefault(channel.unit, []).append((channel.name, number))
-    try:
+    with refusals():
         windows_figure(
             windows.x[rows[first]], classes, units, about.rate, path, title=about.title, maps=_maps(data, labels, units)
         )
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None
 
 
 def _maps(data: Prepared, labels: npt.NDArray[np.int64], units: Mapping[str, list[tuple[str, int]]]) -> Maps:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
-from kdbench.commands.seen import refusals, seen
+from kdbench.commands.refusals import refusals
+from kdbench.commands.seen import seen
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
 from kdbench.results.figures import cost_figure, figure_bytes, figure_of, figures

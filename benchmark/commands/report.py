@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from kdbench.commands.seen import refusals, seen
+from kdbench.commands.refusals import refusals
+from kdbench.commands.seen import seen
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from kdbench.commands.cells import cell_states, counts
 from kdbench.commands.pace import expected, learnt
-from kdbench.commands.seen import refusals, seen_in
+from kdbench.commands.refusals import refusals
+from kdbench.commands.seen import seen_in
 from kdbench.errors import KdbenchError
 from kdbench.executors import executor
 from kdbench.machine import DEFAULT_STORE, Runtime

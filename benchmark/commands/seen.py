@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from kdbench.errors import KdbenchError
+from kdbench.commands.refusals import refusals
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry
 from kdbench.results.seen import Seen
@@ -46,12 +45,3 @@ def class_names(plan: Plan) -> dict[str, tuple[str, ...]]:
         except Exception:  # somebody's class, or one whose description is part of its data
             found[dataset] = ()
     return found
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """What `kdbench.results` refuses is the user's to mend: one line."""
-    try:
-        yield
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None

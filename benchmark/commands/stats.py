@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from kdbench.commands.refusals import refusals
 from kdbench.errors import KdbenchError, nearest
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry
@@ -24,13 +25,11 @@ def stats_text(plan: Plan, store: Store, metric: str, form: str, *, equivalent: 
     """
     if not equivalent >= 0:
         raise KdbenchError(f"{100 * equivalent:g} points are no margin; wanted 0 or more")
-    try:
+    with refusals():
         page = statistics_page(
             entries(plan, store), metric, asked=plan.asked, version=version("kdbench"), equivalent=equivalent
         )
         return page_text(page, form)
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None
 
 
 def alarms_text(plan: Plan, store: Store, metric: str, form: str) -> str:
@@ -39,10 +38,8 @@ def alarms_text(plan: Plan, store: Store, metric: str, form: str) -> str:
     Raises:
         KdbenchError: if the metric or the format is unknown, or there are too few seeds.
     """
-    try:
+    with refusals():
         return page_text(alarms_page(entries(plan, store), metric, version=version("kdbench")), form)
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None
 
 
 def compare_rows(plan: Plan, store: Store, first: str, second: str, metric: str, form: str) -> str:
@@ -76,10 +73,8 @@ class _Rows:
 
     def __init__(self, filled: list[Entry], metric: str) -> None:
         self.filled = filled
-        try:
+        with refusals():
             self.table: Table = tabulate(filled, metric)
-        except ValueError as error:
-            raise KdbenchError(str(error)) from None
 
     @property
     def complete(self) -> list[str]:
@@ -102,7 +97,5 @@ class _Rows:
 
 
 def _compared(pairs: list[tuple[str, Panel, str, Panel]], metric: str, form: str) -> str:
-    try:
+    with refusals():
         return page_text(comparison_page(pairs, metric, version=version("kdbench")), form)
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None

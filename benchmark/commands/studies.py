@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from kdbench.commands.refusals import refusals
 from kdbench.errors import KdbenchError
 from kdbench.results.figures import SliceOfSearch, search_figure
 from kdbench.results.render import csv_text, page_text
@@ -79,10 +80,8 @@ def found_text(studies: Sequence[Study], form: str = "markdown") -> str:
     sheet = found_sheet(studies)
     if form == "csv":
         return csv_text(sheet)
-    try:
+    with refusals():
         return page_text(Page("kdbench: search", (sheet,)), form)
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None
 
 
 def draw_studies(studies: Sequence[Study], folder: Path) -> Iterator[Path]:

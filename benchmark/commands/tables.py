@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from kdbench.errors import KdbenchError
+from kdbench.commands.refusals import refusals
 from kdbench.plan.model import Plan
 from kdbench.results import render
 from kdbench.results.pages import costs_page, costs_sheet, data_sheet, scores_page
@@ -22,7 +20,7 @@ def format_of_file(path: Path, form: str | None, default: str, more: dict[str, s
     Raises:
         KdbenchError: if the ending is unknown, or says another format than was asked for.
     """
-    with _refusals():
+    with refusals():
         return render.format_of_file(path, form, default, more)
 
 
@@ -33,7 +31,7 @@ def table_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...], *,
         KdbenchError: if a metric, the format or the order is unknown.
     """
     filled, metrics = entries(plan, store), _named(metrics)
-    with _refusals():
+    with refusals():
         if form in FORMS:
             return csv_text(data_sheet(form, filled, metrics))
         page = scores_page(filled, metrics, asked=plan.asked, version=version("kdbench"), sort=sort)
@@ -47,7 +45,7 @@ def cost_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> 
         KdbenchError: if a metric is unknown.
     """
     filled, metrics = entries(plan, store), _named(metrics)
-    with _refusals():
+    with refusals():
         if form in FORMS:
             return csv_text(costs_sheet(filled, metrics))
         return page_text(costs_page(filled, metrics, asked=plan.asked, version=version("kdbench")), form)
@@ -56,12 +54,3 @@ def cost_text(plan: Plan, store: Store, form: str, metrics: tuple[str, ...]) -> 
 def _named(metrics: tuple[str, ...] | str) -> tuple[str, ...]:
     """Metrics as they were named; one may be given as a text, which is not taken letter by letter."""
     return (metrics,) if isinstance(metrics, str) else tuple(metrics)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What `kdbench.results` refuses is the user's to mend: one line."""
-    try:
-        yield
-    except ValueError as error:
-        raise KdbenchError(str(error)) from None

@@ -20,8 +20,7 @@ def upgrade_text(store: Store, *, dry: bool) -> str:
     Raises:
         KdbenchError: if there is no store, or a record cannot be read.
     """
-    if not store.root.is_dir():
-        raise KdbenchError(f"there is no store {store.root} (--store, KDBENCH_STORE)")
+    _wanted(store)
     if not dry:
         store.open_for_writing()
     found = upgrade(store, dry=dry)
@@ -45,8 +44,7 @@ def verify_text(store: Store) -> tuple[str, bool]:
     Raises:
         KdbenchError: if there is no store.
     """
-    if not store.root.is_dir():
-        raise KdbenchError(f"there is no store {store.root} (--store, KDBENCH_STORE)")
+    _wanted(store)
     digests = store.digests()
     damaged = {digest: damage for digest in digests if (damage := store.damage(digest)) is not None}
     lines = [f"{store.root}: {counted(len(digests), 'cell')}, {len(damaged)} damaged"]
@@ -83,8 +81,7 @@ def gc_text(store: Store, where: Runtime, *, dry: bool) -> str:
     Raises:
         KdbenchError: if there is no store, or a remembered matrix cannot be read.
     """
-    if not store.root.is_dir():
-        raise KdbenchError(f"there is no store {store.root} (--store, KDBENCH_STORE)")
+    _wanted(store)
     found = [each for each in garbage(store, where.cache) if not held(store, each.path.name)]
     lines = [f"{each.path}  {each.size / 1e6:.1f} MB  {each.why}" for each in found]
     if not dry:
@@ -93,3 +90,8 @@ def gc_text(store: Store, where: Runtime, *, dry: bool) -> str:
     size = sum(each.size for each in found) / 1e6
     end = "; nothing was removed, --remove does it" if dry and found else ""
     return "\n".join([*lines, f"{counted(len(found), 'thing')}, {size:.1f} MB{' removed' if not dry else ''}{end}"])
+
+
+def _wanted(store: Store) -> None:
+    if not store.root.is_dir():
+        raise KdbenchError(f"there is no store {store.root} (--store, KDBENCH_STORE)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kdbench.commands.seen import refusals, seen
+from kdbench.commands.refusals import refusals
+from kdbench.commands.seen import seen
 from kdbench.plan.model import Plan
 from kdbench.results.render import page_text
 from kdbench.results.views import view_page, views

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from kdbench.store.locks import is_held
 from kdbench.store.records import Store
 
 
@@ -57,16 +58,7 @@ def claimed(store: Store, digest: str, *, replaces: str = "") -> Iterator[None]:
 
 def held(store: Store, digest: str) -> bool:
     """Whether a process holds a cell right now."""
-    path = _lock(store, digest)
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except (OSError, NotImplementedError):
-        return False
+    return is_held(_lock(store, digest)) is True
 
 
 def _lock(store: Store, digest: str) -> Path:

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from kdbench.store.locks import is_held
 from kdbench.store.records import Store
 
 SILENCE = timedelta(minutes=2)
@@ -97,28 +98,15 @@ def drivers(store: Store) -> list[tuple[Driver, bool]]:
             locked = plain.pop("locked")
             driver = Driver(**{**plain, "running": tuple(plain["running"])})
             age = datetime.now(UTC) - datetime.fromisoformat(driver.seen)
-            held = _held(path.with_suffix(".lock")) if locked else None
+            held = is_held(path.with_suffix(".lock")) if locked else None
             found.append((driver, age < SILENCE if held is None else held))
     return sorted(found, key=lambda pair: pair[0].seen, reverse=True)
-
-
-def _held(lock: Path) -> bool | None:
-    """Whether a process holds a lock; None where that cannot be told."""
-    if not lock.exists():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except (OSError, NotImplementedError):  # another user's store, or a folder without locks
-        return None
 
 
 def _sweep(store: Store) -> None:
     """Remove what drivers that were killed left behind."""
     for lock in _folder(store).glob("*.lock"):
-        if _held(lock) is False:
+        if is_held(lock) is False:
             for name in (lock, lock.with_suffix(".json"), lock.with_suffix(".part")):
                 name.unlink(missing_ok=True)
 

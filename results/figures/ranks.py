@@ -8,7 +8,7 @@ from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
 from kdbench.results.statistics.ranks import WITNESSES, rank_intervals, ranks
 from kdbench.results.tables.family import Family
-from kdbench.results.words.numbers import counted
+from kdbench.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

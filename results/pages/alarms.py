@@ -9,7 +9,7 @@ from kdbench.results.statistics.tests import Floats
 from kdbench.results.tables.model import Block
 from kdbench.results.tables.people import panel
 from kdbench.results.tables.scores import tabulate
-from kdbench.results.words.numbers import counted
+from kdbench.text import counted
 
 COMPARISONS = 1000
 FEWEST = 4

@@ -10,7 +10,8 @@ from kdbench.results.statistics.tests import Floats
 from kdbench.results.tables.family import Difference, difference_of
 from kdbench.results.tables.people import Panel
 from kdbench.results.words.answers import EQUIVALENT
-from kdbench.results.words.numbers import counted, interval, p_value, points
+from kdbench.results.words.numbers import interval, p_value, points
+from kdbench.text import counted
 
 
 def comparison_page(pairs: Sequence[tuple[str, Panel, str, Panel]], metric: str, *, version: str) -> Page:

@@ -15,7 +15,8 @@ from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
 from kdbench.results.words.captions import capital
 from kdbench.results.words.costs import NOTHING
-from kdbench.results.words.numbers import counted, interval, p_value, points
+from kdbench.results.words.numbers import interval, p_value, points
+from kdbench.text import counted
 
 FEW = 15
 """Below so many people the interval of a score is too narrow."""

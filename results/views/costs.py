@@ -11,7 +11,8 @@ from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.views._parts import number, page_of
 from kdbench.results.words.costs import ADDED, HEADINGS, NOTHING, ratio, shown
 from kdbench.results.words.looks import not_there
-from kdbench.results.words.numbers import counted, listed
+from kdbench.results.words.numbers import listed
+from kdbench.text import counted
 
 DEPLOYED = ("parameters", "multiply_adds", "latency_ms")
 

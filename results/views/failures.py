@@ -6,7 +6,8 @@ from kdbench.results.seen import Seen
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.views._parts import gained, page_of, percent
 from kdbench.results.words.looks import one_class
-from kdbench.results.words.numbers import counted, listed
+from kdbench.results.words.numbers import listed
+from kdbench.text import counted
 
 OPEN = {"failed": "failed", "n/a": "n/a", "missing": "not run"}
 

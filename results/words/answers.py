@@ -10,7 +10,8 @@ from kdbench.results.statistics.tests import sign_flip, smallest_p
 from kdbench.results.statistics.variance import ENOUGH
 from kdbench.results.tables.family import Difference, Family, Judged
 from kdbench.results.tables.model import Row, Table
-from kdbench.results.words.numbers import counted, interval, listed, p_value, points
+from kdbench.results.words.numbers import interval, listed, p_value, points
+from kdbench.text import counted
 
 ROUNDING = 1e-12
 """Metrics are fractions: margins within this of zero are rounding."""

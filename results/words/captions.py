@@ -9,6 +9,7 @@ from kdbench.results.place import UNTUNED, RowRole
 from kdbench.results.record import Record
 from kdbench.results.sheet import Mark
 from kdbench.results.tables.model import Average, Block, Score, Standing, Table
+from kdbench.text import counted
 
 NOT_APPLICABLE = "n/a"
 
@@ -66,9 +67,14 @@ def _metrics(table: Table, metrics: Sequence[str]) -> str:
 def _conditions(table: Table, asked: Asked) -> list[str]:
     if table.side is None:
         return ["no runs yet"]
+    return [f"{table.side} split", *as_asked(asked)]
+
+
+def as_asked(asked: Asked) -> list[str]:
+    """Protocol and recipe, with what is to be said of them."""
     note = f" ({asked.note})" if asked.note else ""
     warning = f" ({asked.warning})" if asked.warning else ""
-    return [f"{table.side} split", f"protocol {asked.protocol}{warning}", f"recipe {asked.recipe}{note}"]
+    return [f"protocol {asked.protocol}{warning}", f"recipe {asked.recipe}{note}"]
 
 
 def _folds(table: Table) -> list[str]:
@@ -97,12 +103,8 @@ def _cells(records: Iterable[Record], asked: Asked) -> str:
     statuses = Counter(record.status for record in records)
     failed = f" ({statuses['failed']} failed)" if statuses["failed"] else ""
     known = statuses.total()
-    share = f"{known} of {asked.cells} cells" if asked.cells > known else f"{known} cell{'' if known == 1 else 's'}"
+    share = f"{known} of {asked.cells} cells" if asked.cells > known else counted(known, "cell")
     return f"{share} trained{failed}"
-
-
-def _counted(runs: int) -> str:
-    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _legend(table: Table, reason: str | None) -> list[str]:
@@ -206,7 +208,7 @@ def _unknown(entries: Iterable[Entry], table: Table) -> list[str]:
     }
     if not runs:
         return []
-    came = f"{_counted(len(runs))} come{'s' if len(runs) == 1 else ''}"
+    came = f"{counted(len(runs), 'run')} come{'s' if len(runs) == 1 else ''}"
     return [f"{came} from an older kdbench: whether the source changed since is unknown"]
 
 

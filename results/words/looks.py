@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from kdbench.results.seen import Seen
 from kdbench.results.tables.confusion import collapsed
 from kdbench.results.tables.model import Block
-from kdbench.results.words.numbers import counted, listed
+from kdbench.results.words.captions import as_asked
+from kdbench.results.words.numbers import listed
+from kdbench.text import counted
 
 
 def conditions(seen: Seen) -> str:
     """Under which conditions the numbers hold, in one sentence."""
     table, asked = seen.table, seen.asked
-    side = f"{table.side} split; " if table.side else "no runs yet; "
-    protocol = asked.protocol + (f" ({asked.warning})" if asked.warning else "")
-    recipe = asked.recipe + (f" ({asked.note})" if asked.note else "")
+    side = f"{table.side} split" if table.side else "no runs yet"
     seeds = f"seed {table.seeds[0]}" if len(table.seeds) == 1 else f"{len(table.seeds)} seeds"
-    return f"{side}protocol {protocol}; recipe {recipe}; {seeds}; kdbench {seen.version}."
+    return f"{'; '.join([side, *as_asked(asked), seeds, f'kdbench {seen.version}'])}."
 
 
 def one_class(seen: Seen) -> list[str]:

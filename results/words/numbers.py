@@ -36,11 +36,6 @@ def listed(names: Sequence[str], *, last: str = "and") -> str:
     return f" {last} ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else ""
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """``1 seed``, ``6 seeds``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def duration(seconds: float) -> str:
     """A time of training: ``0.4 s``, ``12 s``, ``3.2 min``, ``5.1 h``."""
     for unit, size in (("h", 3600), ("min", 60)):
