@@ -16,6 +16,7 @@ from kdbench.commands.cells import cell_states, counts
 from kdbench.commands.pace import expected, learnt
 from kdbench.commands.refusals import refusals
 from kdbench.commands.seen import seen_in
+from kdbench.costs.estimate import Estimate
 from kdbench.errors import KdbenchError
 from kdbench.executors import executor
 from kdbench.machine import DEFAULT_STORE, Runtime
@@ -28,6 +29,7 @@ from kdbench.results.render import page_text
 from kdbench.results.seen import Seen
 from kdbench.schedule.jobs import Job
 from kdbench.schedule.order import by_critical_path, part_of
+from kdbench.schedule.pace import Pace
 from kdbench.schedule.runner import Outcome, run_jobs, unfinished
 from kdbench.store.entries import entries
 from kdbench.store.memory import remember, remembered
@@ -176,7 +178,7 @@ def _run(
     say(f"{_opening(plan, store, todo)}; store {where.store}, device {where.device}, {at_once} at a time")
     for each in plan.cautions:
         say(f"warning: {each}")
-    pace = learnt(plan, where)
+    pace = learnt(plan, where) if todo else Pace(Estimate(where))  # who has nothing to run waits for no data
     beforehand, begun = expected(pace, todo.values(), at_once), time.monotonic()
     todo = {job.digest: job for job in by_critical_path(todo, lambda job: pace.work(job.cell, job.dataset))}
     observers = watching(Watched(plan, identity, todo, store, at_once, pace, say, ask.track))

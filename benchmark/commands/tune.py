@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from kdbench.catalog.build import load_data
-from kdbench.commands.forecast import Forecast
+from kdbench.commands.pace import learnt
 from kdbench.commands.run import default_jobs
 from kdbench.commands.studies import found_text
 from kdbench.data import protocol, sealed
@@ -16,7 +16,7 @@ from kdbench.errors import KdbenchError, MachineError
 from kdbench.executors import executor
 from kdbench.machine import Runtime
 from kdbench.plan.expand import expand
-from kdbench.plan.model import Plan
+from kdbench.plan.model import Plan, origin_of
 from kdbench.provenance.environment import versions
 from kdbench.spec.matrix import Matrix, MethodRow
 from kdbench.spec.preset import Preset
@@ -108,25 +108,26 @@ def preview(matrix: Matrix, where: Runtime, ask: AskTune) -> str:
     """What `tune` would run and, where the store knows how long cells take, for how long."""
     matrix = _searched(matrix, ask)
     plan = _plan(matrix, where)
-    asked, forecast = _asked(plan, ask), Forecast(plan, where)
+    asked = _asked(plan, ask)
+    size, known = _sizes(plan, where, asked)
     done = _done(asked, where, ask)
     lines, total, rest = [], 0.0, 0
     for subject in asked:
         left = ask.trials - done[subject.name]
-        seconds = left * sum(map(forecast, subject.cells))
+        seconds = left * size[subject.name]
         total, rest = total + seconds, rest + left
         knobs = ", ".join(knob.name for knob in subject.knobs) or "nothing"
         lines.append(
             f"  {subject.name}: {done[subject.name]}/{ask.trials} trials done, "
             f"{counted(left * len(subject.cells), 'cell')} to run"
-            f"{f', about {duration(seconds)}' if left and forecast.known else ''}; searched: {knobs}"
+            f"{f', about {duration(seconds)}' if left and known else ''}; searched: {knobs}"
         )
     whole = sum(len(subject.cells) for subject in asked) * ask.trials
     head = [
         f"{matrix.name}: {counted(len(asked), 'row')} to tune, {ask.trials} trials each, {counted(whole, 'cell')}",
         f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, {matrix.recipe.epochs} epochs",
     ]
-    return "\n".join([*head, *lines, _how_long(total if forecast.known else None, whole, rest, where, ask)])
+    return "\n".join([*head, *lines, _how_long(total if known else None, whole, rest, where, ask)])
 
 
 def _how_long(seconds: float | None, whole: int, left: int, where: Runtime, ask: AskTune) -> str:
@@ -146,11 +147,22 @@ def _asked(plan: Plan, ask: AskTune) -> list[Subject]:
     return [subject for subject in subjects(plan) if ask.teacher or not subject.is_teacher]
 
 
+def _sizes(plan: Plan, where: Runtime, asked: Sequence[Subject]) -> tuple[dict[str, float], bool]:
+    """Seconds of a trial of each subject, and whether they are; where nothing is known, only their proportions."""
+    pace, size, known = learnt(plan, where), dict[str, float](), True
+    for subject in asked:
+        cells = [(cell, plan.origins[origin_of(cell)]) for cell in subject.cells]
+        seconds = [each for cell in cells if (each := pace(*cell)) is not None]
+        known = len(seconds) == len(cells)
+        size[subject.name] = sum(seconds if known else (pace.work(*cell) for cell in cells))
+    return size, known
+
+
 def _count_left(search: Search, plan: Plan, where: Runtime, ask: AskTune) -> None:
     """What the search shall know of the work before it, to tell the time left."""
-    forecast, asked = Forecast(plan, where), _asked(plan, ask)
-    search.pace.work.update({subject.name: sum(map(forecast, subject.cells)) for subject in asked})
-    search.pace.left.update(dict.fromkeys((subject.name for subject in asked), ask.trials))
+    size, _ = _sizes(plan, where, _asked(plan, ask))
+    search.pace.work.update(size)
+    search.pace.left.update(dict.fromkeys(size, ask.trials))
 
 
 def _done(asked: Sequence[Subject], where: Runtime, ask: AskTune) -> dict[str, int]:
@@ -188,11 +200,11 @@ def _search(where: Runtime, ask: AskTune, say: Callable[[str], None]) -> Iterato
     assert ledger is not None
     name = ask.executor or ("serial" if jobs == 1 else "processes")
     standby = Standby(lambda: executor(name, where, jobs), jobs)
-    here = FileClaims(folder_of(where.store) / "claims")
-    claims = here if ledger.database is None else DatabaseClaims(ledger.database)
+    files = folder_of(where.store) / "claims"
+    claims = FileClaims(files) if ledger.database is None else DatabaseClaims(ledger.database)
     try:
         store = Store(where.store)
-        yield Search(ledger, claims, here, store, standby, ask.trials, ask.prune, ask.stale, Pace(), say)
+        yield Search(ledger, claims, store, standby, ask.trials, ask.prune, ask.stale, Pace(), say)
     except Exception as error:
         if not is_loss(error):
             raise
@@ -200,6 +212,5 @@ def _search(where: Runtime, ask: AskTune, say: Callable[[str], None]) -> Iterato
         raise MachineError(said) from error
     finally:
         standby.stop()
-        here.close()
         claims.close()
         ledger.close()

@@ -10,6 +10,7 @@ from kdbench.plan.model import Plan
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
 from kdbench.schedule.observer import Observer
+from kdbench.schedule.order import chains
 from kdbench.schedule.pace import Pace
 from kdbench.store.records import Store
 from kdbench.text import duration
@@ -127,11 +128,7 @@ class Progress(Observer):
             if seconds is None:
                 return None
             alone[digest] = self._rest(digest, seconds) if digest in self.running else seconds
-        taught: dict[str | None, float] = {}
-        for digest, seconds in alone.items():
-            teacher = self.run.todo[digest].cell.teacher_cell
-            taught[teacher] = max(taught.get(teacher, 0.0), seconds)
-        longest = max((seconds + taught.get(digest, 0.0) for digest, seconds in alone.items()), default=0.0)
+        longest = max(chains(alone, self.run.todo).values(), default=0.0)
         return max(longest, sum(alone.values()) / min(self.run.at_once, max(1, len(alone))))
 
     def _rate(self) -> float | None:

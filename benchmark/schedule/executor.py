@@ -12,7 +12,9 @@ from kdbench.schedule.jobs import Job
 class Executor(Protocol):
     """Runs jobs; at most ``slots`` are submitted at a time."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many jobs at a time, as it stands."""
 
     def submit(self, job: Job) -> None:
         """Begin a job, or queue it."""

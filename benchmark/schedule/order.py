@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from kdbench.schedule.jobs import Job
@@ -18,12 +17,22 @@ def by_critical_path(todo: Mapping[str, Job], seconds: Callable[[Job], float]) -
         todo: jobs by digest.
         seconds: how long a job takes, or anything in proportion.
     """
-    taught: dict[str | None, list[float]] = defaultdict(list)
-    alone = {digest: seconds(job) for digest, job in todo.items()}
-    for digest, job in todo.items():
-        taught[job.cell.teacher_cell].append(alone[digest])
-    chain = {digest: alone[digest] + max(taught[digest], default=0.0) for digest in todo}
+    chain = chains({digest: seconds(job) for digest, job in todo.items()}, todo)
     return sorted(todo.values(), key=lambda job: -chain[job.digest])
+
+
+def chains(seconds: Mapping[str, float], todo: Mapping[str, Job]) -> dict[str, float]:
+    """How long each of some jobs takes together with the longest of those that wait for it.
+
+    Args:
+        seconds: of each job alone, by digest.
+        todo: these jobs, among others perhaps.
+    """
+    waiting: dict[str | None, float] = {}
+    for digest, alone in seconds.items():
+        teacher = todo[digest].cell.teacher_cell
+        waiting[teacher] = max(waiting.get(teacher, 0.0), alone)
+    return {digest: alone + waiting.get(digest, 0.0) for digest, alone in seconds.items()}
 
 
 def part_of(todo: Mapping[str, Job], part: int, parts: int) -> dict[str, Job]:

@@ -33,7 +33,6 @@ class Search:
     Args:
         ledger: where trials are kept.
         claims: who works on which trial, seen by all processes of the ledger.
-        here: claims among the processes of the store.
         store: where records are.
         executor: runs cells.
         trials: finished ones wanted of each study.
@@ -45,7 +44,6 @@ class Search:
 
     ledger: Ledger
     claims: Claims
-    here: Claims
     store: Store
     executor: Executor
     trials: int
@@ -65,7 +63,7 @@ class Search:
             study = self.ledger.study(name)
             study.note(facts_of(subject, max(self.trials, study.facts.get("trials", 0)), prune=self.prune))
         if self._left(study) or len(study.trials()) < self.trials:
-            self._teach(subject)
+            self._run_once(subject.teachers, subject.name, "its teachers")
         waits = False
         while True:
             with self.claims.held(name):
@@ -110,12 +108,6 @@ class Search:
             else:  # told since we looked
                 self.claims.give_back(name)
         return mine
-
-    def _teach(self, subject: Subject) -> None:
-        """Train the teachers once, whatever the number of processes."""
-        plan = subject.teachers
-        with self.here.held("teachers"):
-            self._run_once(plan, subject.name, "its teachers")
 
     def _run(self, study: Study, subject: Subject, mine: list[Trial]) -> None:
         """Run the cells of claimed trials, fold by fold where they may be given up, and tell what came of them."""

@@ -18,10 +18,15 @@ class Standby:
     """
 
     def __init__(self, make: Callable[[], Executor], slots: int) -> None:
-        self.slots = slots
+        self._slots = slots
         self._make = make
         self._inner: Executor | None = None
         self._running = 0
+
+    @property
+    def slots(self) -> int:
+        """As the executor has it at the moment: fewer where it tries a job alone."""
+        return self._slots if self._inner is None else self._inner.slots
 
     def submit(self, job: Job) -> None:
         self._inner = self._inner or self._make()
