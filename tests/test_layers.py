@@ -21,7 +21,7 @@ from kdbench.catalog.find import METHODS
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"benchmark": "kdbench", "methods": "kdbench.methods"}
 FOLDERS |= {"architectures": "kdbench.architectures", "results": "kdbench.results"}
-GROUND = {"errors", "files", "kinds", "machine", "roles", "seeds", "settings", "text"}
+GROUND = {"errors", "files", "folders", "kinds", "machine", "roles", "seeds", "settings", "text"}
 """Modules of the standard library alone; everyone may import them."""
 MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others that it may import, beside the ground
     "architectures": set(),

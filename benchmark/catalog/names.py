@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import pkgutil
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from kdbench.errors import KdbenchError, nearest
+from kdbench.folders import public_files
 
 HASH = 8
 """Hexadecimal digits of a content's hash in the name of a file of no package."""
@@ -95,8 +95,7 @@ class Names:
     def built_in(self) -> list[str]:
         found = importlib.util.find_spec(self.package)
         assert found is not None
-        modules = pkgutil.iter_modules(found.submodule_search_locations)
-        return sorted(module.name for module in modules if not module.name.startswith("_"))
+        return public_files(found.submodule_search_locations or ())
 
     @cached_property
     def _plugged(self) -> dict[str, list[EntryPoint]]:

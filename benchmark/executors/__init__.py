@@ -5,17 +5,17 @@ Such a file has a function ``make(runtime, jobs) -> Executor``.
 
 from __future__ import annotations
 
-import pkgutil
 from importlib import import_module
 
 from kdbench.errors import KdbenchError, nearest
+from kdbench.folders import public_files
 from kdbench.machine import Runtime
 from kdbench.schedule.executor import Executor
 
 
 def executors() -> list[str]:
     """Names of all executors."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return public_files(__path__)
 
 
 def executor(name: str, runtime: Runtime, jobs: int) -> Executor:

@@ -6,9 +6,9 @@ a bar has where there is no terminal.
 
 from __future__ import annotations
 
-import pkgutil
 from importlib import import_module
 
+from kdbench.folders import public_files
 from kdbench.observers._progress import Progress, Watched
 from kdbench.schedule.observer import Observer, Observers
 
@@ -18,6 +18,5 @@ __all__ = ["Progress", "Watched", "watching"]
 def watching(run: Watched) -> Observers:
     """All that have something to do in this run; how far it is is counted before anyone shows it."""
     progress = Progress(run)
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    made = (import_module(f"{__name__}.{name}").watch(run, progress) for name in names)
+    made = (import_module(f"{__name__}.{name}").watch(run, progress) for name in public_files(__path__))
     return Observers([progress, *(observer for observer in made if isinstance(observer, Observer))])

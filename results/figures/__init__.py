@@ -5,12 +5,12 @@ docstring is what lists say. It raises ``ValueError`` in one sentence where ther
 """
 
 import io
-import pkgutil
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdbench.errors import nearest
+from kdbench.folders import first_lines, public_files
 from kdbench.results.figures._looks import CHARACTER, ONE, TWO
 from kdbench.results.figures.costs import cost_figure
 from kdbench.results.figures.maps import Maps
@@ -41,9 +41,7 @@ _OF_OTHER_THINGS = ("costs", "maps", "panels", "search", "windows")
 
 def figures() -> dict[str, str]:
     """What each figure of a matrix shows, by its name."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    names = sorted(name for name in found if not name.startswith("_") and name not in _OF_OTHER_THINGS)
-    return {name: (import_module(f"{__name__}.{name}").__doc__ or "").splitlines()[0] for name in names}
+    return first_lines(__name__, (name for name in public_files(__path__) if name not in _OF_OTHER_THINGS))
 
 
 def figure_of(figure: str, seen: Seen, width: str = "two") -> "Figure":

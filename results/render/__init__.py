@@ -5,13 +5,13 @@ markup comes in other shapes: ``{"input": function}`` in `latex` is the format `
 of sheets. Each has ``ENDINGS``, those of its files.
 """
 
-import pkgutil
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from kdbench.errors import nearest
+from kdbench.folders import public_files
 from kdbench.results.render._bibtex import bibtex
 from kdbench.results.render.csv import FORMS, csv_text
 from kdbench.results.render.markdown import markdown_text
@@ -65,8 +65,7 @@ def page_text(page: Page, form: str = "markdown") -> str:
 
 
 def _modules() -> list[str]:
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if name != "csv" and not name.startswith("_"))
+    return [name for name in public_files(__path__) if name != "csv"]
 
 
 def _module(name: str) -> ModuleType:

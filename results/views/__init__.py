@@ -3,10 +3,10 @@
 Each has ``page(seen) -> Page``, which any renderer makes a text of, and its docstring's first line is what lists say.
 """
 
-import pkgutil
 from importlib import import_module
 
 from kdbench.errors import nearest
+from kdbench.folders import first_lines, public_files
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Page
 
@@ -15,8 +15,7 @@ __all__ = ["view_page", "views"]
 
 def views() -> dict[str, str]:
     """What each view shows, by its name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    return {name: (import_module(f"{__name__}.{name}").__doc__ or "").splitlines()[0] for name in names}
+    return first_lines(__name__, public_files(__path__))
 
 
 def view_page(name: str, seen: Seen) -> Page:
