@@ -219,7 +219,9 @@ def test_a_signal_ends_the_run_says_how_to_go_on_and_leaves_no_process(
     same: Any,
 ) -> None:  # fmt: skip
     teacher = digest("teacher alone")
-    process = forks.begin("run", *job, "--no-track", "-j", jobs)
+    process = forks.begin(
+        "run", *job, "--seeds", 20, "--no-track", "-j", jobs
+    )  # far from its end when the signal comes
     until(lambda: Store(store).epoch(teacher), "an epoch of the teacher")
     trained_by = workers(process)
     assert len(trained_by) == (0 if jobs == 1 else 2)
