@@ -134,12 +134,14 @@ class Session:
         timeout: float | None = None,
         fail_fast: bool = False,
         shard: tuple[int, int] = (1, 1),
+        tracking_uri: str | None = None,
         show: Callable[[str], None] = lambda text: None,
     ) -> Ran:
         """Run what is missing; `kdbench.commands.run` says what each argument does and what comes back."""
         from kdbench.commands.run import Ask, run
 
-        ask = Ask(jobs, track, tuple(retry or ()), rerun_stale, executor, force, timeout, fail_fast, shard)
+        limits = (force, timeout, fail_fast, shard)
+        ask = Ask(jobs, track, tuple(retry or ()), rerun_stale, executor, *limits, tracking_uri=tracking_uri)
         plan = self.plan()
         if not self._named and (other := other_unfinished(self.store, plan.matrix)):
             self.say(other)

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
     "worker": {"catalog", "costs", "data", "provenance", "results", "schedule", "spec", "store", "training"},
     "executors": {"catalog", "provenance", "results", "schedule", "store", "worker"},
     "tune": {"catalog", "plan", "provenance", "results", "schedule", "spec", "store"},
-    "track": {"plan", "results", "store"},
+    "track": {"architectures", "catalog", "methods", "plan", "results", "store", "tune"},
     "observers": {"plan", "results", "schedule", "store", "track"},
     "contract": {"architectures", "catalog", "methods", "spec", "training"},
     "commands": {

@@ -28,6 +28,15 @@ def named(what: str, known: Callable[[], list[str]]) -> Callable[[click.Context,
     return check
 
 
+def _server(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if not value:
+        return None
+    from kdbench.track.target import check_server
+
+    check_server(value)
+    return value
+
+
 def executor_names() -> list[str]:
     """What ``--executor`` takes."""
     from kdbench.executors import executors
@@ -126,6 +135,17 @@ with_data = click.option(
     envvar="KDBENCH_DATA",
     show_envvar=True,
     help="Folder with original dataset archives; without it they are downloaded.",
+)
+untracked = click.option(
+    "--no-track", is_flag=True, envvar="KDBENCH_NO_TRACK", show_envvar=True, help="Do not write to MLflow."
+)
+in_mlflow = click.option(
+    "--tracking-uri",
+    metavar="URL",
+    envvar="KDBENCH_TRACKING_URI",
+    show_envvar=True,
+    callback=_server,
+    help="An MLflow tracking server, as in http://HOST:5000.  [default: a database in the store]",
 )
 on_device = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto: a GPU where there is one."

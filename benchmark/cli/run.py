@@ -15,19 +15,21 @@ from kdbench.cli._main import main
 from kdbench.cli._options import (
     format_names,
     format_of,
+    in_mlflow,
     in_store,
     named,
     on_device,
     on_workers,
     selected,
     session,
+    untracked,
     with_data,
     write,
 )
 from kdbench.cli._output import echo
 from kdbench.cli._signals import stoppable
 
-HOW = ("jobs", "executor", "retry", "rerun_stale", "force", "timeout", "fail_fast", "shard")
+HOW = ("jobs", "executor", "tracking_uri", "retry", "rerun_stale", "force", "timeout", "fail_fast", "shard")
 CLEAR, PAUSE, LOOKS = "\033[H\033[2J", 2.0, 2
 STOPPED = "stopped; finished cells and checkpoints are kept, run the same command again to go on"
 
@@ -58,7 +60,8 @@ def plan(cells: bool, **chosen: Any) -> None:
 @with_data
 @on_device
 @on_workers("the number of cores; 1 on a GPU", "processes where -j is above 1")
-@click.option("--no-track", is_flag=True, help="Do not write to MLflow.")
+@untracked
+@in_mlflow
 @limited
 def run(no_track: bool, retry_failed: bool, **chosen: Any) -> None:
     """Run what is missing and print the table. Without options: the matrix `quick`.

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import in_store, runtime
+from kdbench.cli._options import in_mlflow, in_store, runtime
 from kdbench.cli._output import echo
 
 
@@ -23,7 +23,7 @@ def ui(store: Path, port: int) -> None:
 
     if not free(port):
         raise MachineError(f"port {port} of this machine is taken; another is chosen with --port")
-    from kdbench.track.tracker import ui_command
+    from kdbench.track.pages import ui_command
 
     command, environment, page = ui_command(store, port)
     echo(f"open {page}\n(starting takes some seconds; Ctrl-C stops it)")
@@ -39,13 +39,26 @@ def track() -> None:
 
 @track.command(name="rebuild")
 @in_store
-def track_rebuild(store: Path) -> None:
-    """Write the MLflow database again from the records."""
+@in_mlflow
+def track_rebuild(store: Path, tracking_uri: str | None) -> None:
+    """Write all that is tracked of a store again from its records."""
     from kdbench.text import counted
     from kdbench.track.mirror import rebuild
 
-    count = rebuild(runtime(store=store))
-    echo(f"wrote {counted(count, 'run')} to {store / 'mlflow.db'}")
+    count = rebuild(runtime(store=store), tracking_uri)
+    echo(f"wrote {counted(count, 'run')} to {tracking_uri or store / 'mlflow.db'}")
+
+
+@track.command(name="sync")
+@in_store
+@in_mlflow
+def track_sync(store: Path, tracking_uri: str | None) -> None:
+    """Write what is not tracked yet of a store, as where a tracking server was down."""
+    from kdbench.text import counted
+    from kdbench.track.mirror import sync
+
+    count = sync(runtime(store=store), tracking_uri)
+    echo(f"{counted(count, 'run')} in {tracking_uri or store / 'mlflow.db'}")
 
 
 def free(port: int) -> bool:

@@ -14,11 +14,13 @@ from click.core import ParameterSource
 from kdbench.cli._main import main
 from kdbench.cli._options import (
     format_of,
+    in_mlflow,
     in_store,
     on_device,
     on_workers,
     searched,
     session,
+    untracked,
     with_data,
     write,
 )
@@ -67,6 +69,8 @@ Examples:
 @click.option("--prune", is_flag=True, help="Give up trials that are below the median of earlier ones, between folds.")
 @click.option("--stale", is_flag=True, help="Run cells again whose source changed since; without it they are refused.")
 @on_workers("as `run`", "as `run`")
+@untracked
+@in_mlflow
 @click.option("--dry-run", is_flag=True, help="Only say what it would run, and about how long.")
 @click.option(
     "-o",
@@ -88,8 +92,13 @@ def tune(context: click.Context, /, *, dry_run: bool, output: Path | None, no_te
         _refuse_options(context)
     else:
         how = {name: chosen.pop(name) for name in HOW} | {"teacher": not no_teacher}
+        no_track, tracking_uri = chosen.pop("no_track"), chosen.pop("tracking_uri")
         asked = session(chosen | {key: chosen[key] or value for key, value in DEFAULTS.items()})
-        _tune(asked, how, output, dry_run=dry_run)
+        try:
+            _tune(asked, how, output, dry_run=dry_run)
+        finally:  # also what a search that is stopped has finished
+            if not (no_track or dry_run):
+                _track(asked.runtime.store, how["storage"], tracking_uri)
 
 
 def _refuse_options(context: click.Context) -> None:
@@ -121,6 +130,26 @@ def _tune(asked: Session, how: dict[str, Any], output: Path | None, *, dry_run: 
     echo(tuned.text)
     write(tuned.preset.to_toml(), path)
     echo(f"`kdbench run --preset {path}` uses it", err=True)
+
+
+def _track(store: Path, storage: str | None, tracking_uri: str | None) -> None:
+    """Write the trials to MLflow, where it is installed; a fault is said and changes nothing else."""
+    from importlib.util import find_spec
+
+    from kdbench.text import first_line
+    from kdbench.track.process import WritingProcess
+    from kdbench.track.target import Target
+
+    if (storage is None and not (store / "tune").is_dir()) or find_spec("mlflow") is None:
+        return
+    try:
+        writing = WritingProcess(Target(store, tracking_uri))
+    except OSError as error:
+        echo(f"not tracked: {first_line(error)}", err=True)
+        return
+    writing.end("trials", storage or "")
+    for fault in writing.faults():
+        echo(f"not tracked: {fault}", err=True)
 
 
 @tune.command()

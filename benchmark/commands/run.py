@@ -58,6 +58,7 @@ class Ask:
         fail_fast: whether nothing more begins once a cell has failed.
         shard: the i-th of n parts of what is to be run, from 1.
         ending: whether the table is shown and what comes next is said.
+        tracking_uri: of a tracking server; None for the store's own database.
     """
 
     jobs: int | None = None
@@ -70,6 +71,7 @@ class Ask:
     fail_fast: bool = False
     shard: tuple[int, int] = (1, 1)
     ending: bool = True
+    tracking_uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _run(
     pace = learnt(plan, where) if todo else Pace(Estimate(where))  # who has nothing to run waits for no data
     beforehand, begun = expected(pace, todo.values(), at_once), time.monotonic()
     todo = {job.digest: job for job in by_critical_path(todo, lambda job: pace.work(job.cell, job.dataset))}
-    observers = watching(Watched(plan, identity, todo, store, at_once, pace, say, ask.track))
+    observers = watching(Watched(plan, identity, todo, store, at_once, pace, say, ask.track, ask.tracking_uri))
     worked_off = False
     try:
         with closing(observers):
@@ -193,7 +195,7 @@ def _run(
         text = page_text(scores_page(filled, asked=plan.asked, version=version("kdbench")))
         with ExitStack() as last:  # each of these happens whatever becomes of the others; the last named is the first
             if ask.ending:
-                last.callback(_advise, outcome, where, say, track=ask.track and find_spec("mlflow") is not None)
+                last.callback(_advise, outcome, where, say, track=_in_pages(ask))
             last.callback(observers.ended, filled)
             if ask.ending:
                 last.callback(_show, show, text, say)
@@ -256,6 +258,11 @@ def _took(outcome: Outcome, seconds: float, beforehand: float | None) -> Iterato
     if outcome.trained:
         guess = "" if beforehand is None or outcome.elsewhere else f"; {duration(beforehand)} was expected"
         yield f"{counted(len(outcome.trained), 'cell')} trained in {duration(seconds)}{guess}"
+
+
+def _in_pages(ask: Ask) -> bool:
+    """Whether `kdbench ui` shows the run; a tracking server has pages of its own."""
+    return ask.track and ask.tracking_uri is None and find_spec("mlflow") is not None
 
 
 def _advise(outcome: Outcome, where: Runtime, say: Callable[[str], None], *, track: bool) -> None:

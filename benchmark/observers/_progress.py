@@ -32,6 +32,7 @@ class Watched:
         pace: how long cells take, as far as finished ones tell; learns from those of this run.
         say: prints a line for people.
         track: whether MLflow is to be kept in step.
+        tracking_uri: of a tracking server; None for the store's own database.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class Watched:
     pace: Pace
     say: Callable[[str], None]
     track: bool
+    tracking_uri: str | None = None
 
 
 @dataclass

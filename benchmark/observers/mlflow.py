@@ -1,21 +1,22 @@
-"""MLflow kept in step with the records of a run, cell by cell and whole at its end."""
+"""MLflow kept in step with the records of a run, by a process of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 
-from kdbench.errors import KdbenchError
 from kdbench.observers._progress import Progress, Watched
 from kdbench.results.entry import Entry
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
 from kdbench.schedule.observer import Observer
-from kdbench.track.mirror import Mirror
+from kdbench.text import first_line
+from kdbench.track.process import WritingProcess
+from kdbench.track.target import Target
 
 
 class Tracking(Observer):
-    """Writes each record as it comes. A fault is told, once, and changes nothing else.
+    """Tells of each record as it comes. A fault is said, once, and changes nothing else.
 
     Args:
         run: what is watched.
@@ -23,33 +24,37 @@ class Tracking(Observer):
 
     def __init__(self, run: Watched) -> None:
         self.say = run.say
-        self.mirror = Mirror(run.store, run.identity, run.plan)
-        self._told = ""
+        self._writing = WritingProcess(Target(run.store.root, run.tracking_uri), run.identity)
+        self._told = False
 
     def finished(self, job: Job, record: Record) -> None:
-        if not self._told:
-            self._try(lambda: self.mirror.add(record))
+        self._writing.add(record.digest)
+        self._tell()
 
     def ended(self, filled: Sequence[Entry]) -> None:
-        self._try(lambda: self.mirror.finish(filled))
+        self._writing.end("finish")
+        self._tell()
 
     def broke(self, error: BaseException) -> None:
-        self._try(lambda: self.mirror.stop(killed=isinstance(error, KeyboardInterrupt)))
+        self._writing.end("stop", "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        self._tell()
 
-    def _try(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except KdbenchError as error:
-            if str(error) != self._told:
-                self._told = str(error)
-                self.say(f"not tracked: {error}")
+    def _tell(self) -> None:
+        for fault in self._writing.faults():
+            if not self._told:
+                self._told = True
+                self.say(f"not tracked: {fault}")
 
 
 def watch(run: Watched, progress: Progress) -> Observer | None:
-    """The mirror, unless the user does without or MLflow is not installed."""
+    """The process, unless the user does without or MLflow is not installed."""
     if not run.track:
         return None
     if find_spec("mlflow") is None:
         run.say("mlflow is not installed: results are kept, not tracked")
         return None
-    return Tracking(run)
+    try:
+        return Tracking(run)
+    except OSError as error:  # no process can be started, or nothing be written
+        run.say(f"not tracked: {first_line(error)}")
+        return None

@@ -18,7 +18,7 @@ from kdbench.catalog.find import DATASETS, METHODS, NETWORKS
 from kdbench.data import Description, Prepared, person_judged, protocol
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import Method, NotApplicable, Setup
-from kdbench.plan.model import Plan, Planned, origin_of
+from kdbench.plan.model import Plan, Planned, WindowKind, origin_of
 from kdbench.results.place import UNTUNED, Place, RowRole
 from kdbench.roles import Role
 from kdbench.spec.cell import Cell, Part
@@ -59,6 +59,7 @@ def expand(matrix: Matrix, prepared: Callable[[Part], Prepared], *, every_fold: 
         data = prepared(part)
         here = _Dataset(asked, part, data)
         labels.append(here.label)
+        plan.windows[data.digest] = here.windows
         plan.cautions += [f"{here.label}: {each}" for each in data.warnings]
         _once("dataset", labels, f"; {asked} calls itself {data.description.name!r}, as another one does")
         for teacher, student in matrix.pairs:
@@ -139,6 +140,12 @@ class _Dataset:
         known = dict(self.identity.settings)
         said = {key: value for key, value in DATASETS.short(self.asked).settings.items() if key in known}
         return str(Spec(self.about.name, said))
+
+    @property
+    def windows(self) -> WindowKind:
+        """What its windows are."""
+        about, channels = self.about, tuple(channel.name for channel in self.about.channels)
+        return WindowKind(len(self.data.windows.y), channels, about.length, about.rate, about.classes, about.url)
 
     @property
     def people(self) -> str:

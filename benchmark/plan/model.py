@@ -27,6 +27,32 @@ class Planned:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class WindowKind:
+    """What the windows of a dataset are, for whoever reads results where the data are not.
+
+    Args:
+        count: how many there are.
+        channels: names of the signals.
+        length: samples of each.
+        rate: in Hz.
+        classes: names of the labels.
+        url: a page about the dataset.
+    """
+
+    count: int
+    channels: tuple[str, ...]
+    length: int
+    rate: float
+    classes: tuple[str, ...]
+    url: str
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> WindowKind:
+        """What JSON made of it."""
+        return cls(**{**plain, "channels": tuple(plain["channels"]), "classes": tuple(plain["classes"])})
+
+
 @dataclass
 class Plan:
     """A matrix written out.
@@ -37,6 +63,7 @@ class Plan:
         places: of the table.
         warning: what captions must say against the protocol; empty where there is nothing.
         cautions: what captions must say of the data, such as rows that are in no window.
+        windows: what the windows of each dataset are, by the digest of its data; lacks what an older kdbench planned.
         origins: the datasets as they were asked for, with the settings that say where they lie, by `origin_of`; empty
             in a plan that is read back, which is for reading results and not for running.
     """
@@ -46,6 +73,7 @@ class Plan:
     places: list[Planned] = field(default_factory=list)
     warning: str = ""
     cautions: list[str] = field(default_factory=list)
+    windows: dict[str, WindowKind] = field(default_factory=dict, compare=False)
     origins: dict[tuple[str, str], Part] = field(default_factory=dict, compare=False)
 
     def names(self) -> dict[str, str]:
@@ -69,7 +97,9 @@ class Plan:
         """Cells and places as JSON has them."""
         cells = {digest: cell.plain for digest, cell in self.cells.items()}
         places = [{**asdict(p.place), "digest": p.digest, "reason": p.reason} for p in self.places]
-        return {"warning": self.warning, "cautions": self.cautions, "cells": cells, "places": places}
+        windows = {data: asdict(kind) for data, kind in self.windows.items()}
+        told = {"warning": self.warning, "cautions": self.cautions, "windows": windows}
+        return {**told, "cells": cells, "places": places}
 
     @classmethod
     def from_plain(cls, matrix: Matrix, table: Mapping[str, Any]) -> Plan:
@@ -86,7 +116,8 @@ class Plan:
         for each in places:
             if each.digest not in cells and (each.digest is not None or not each.reason):
                 raise ValueError(f"place {each.place.row!r} wants cell {each.digest}, which the plan has not")
-        return cls(matrix, cells, places, table.get("warning", ""), list(table.get("cautions", ())))
+        windows = {data: WindowKind.from_plain(kind) for data, kind in table.get("windows", {}).items()}
+        return cls(matrix, cells, places, table.get("warning", ""), list(table.get("cautions", ())), windows)
 
 
 def origin_of(cell: Cell) -> tuple[str, str]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import math
 import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-EXPERIMENT = "kdbench"
+MATRIX, WHOLE = "kdbench.matrix", "kdbench.whole"
+"""Tags of experiments: which matrix one is of; that the database was made to its end."""
+TRIALS = "trials"
+"""What experiments of trials have in place of a matrix's identity."""
 NAME, BEGUN = "mlflow.db", ".mlflow-begun.db"
 
 
@@ -65,7 +69,7 @@ def remove(root: Path) -> None:
 
 
 def half_made(root: Path) -> bool:
-    """Whether there is a database that was left before it was whole: without a run, and without the experiment.
+    """Whether there is a database that was left before it was whole: without a run, and without the sign of its end.
 
     Raises:
         sqlite3.Error: if the file is no database, or cannot be read.
@@ -80,18 +84,42 @@ def half_made(root: Path) -> bool:
             asked = f"SELECT 1 FROM {table} {where} LIMIT 1"
             return table in tables and database.execute(asked).fetchone() is not None
 
-        return not holds("runs") and not holds("experiments", f"WHERE name = '{EXPERIMENT}'")
+        signed = f"WHERE key = '{WHOLE}' AND experiment_id IN (SELECT experiment_id FROM experiments)"
+        return not holds("runs") and not holds("experiment_tags", signed)
 
 
 def settle(root: Path) -> None:
     """Let a database that was copied or moved look for its artifacts, and put them, beside itself."""
     here = artifacts(root)
+    ours = "SELECT experiment_id FROM experiment_tags WHERE key = ?"
     with closing(sqlite3.connect(root / NAME, timeout=60)) as database, database:
-        asked = "SELECT experiment_id FROM experiments WHERE name = ? AND artifact_location != ?"
-        for (number,) in database.execute(asked, (EXPERIMENT, here)).fetchall():
+        asked = f"SELECT experiment_id FROM experiments WHERE artifact_location != ? AND experiment_id IN ({ours})"
+        for (number,) in database.execute(asked, (here, MATRIX)).fetchall():
             database.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (here, number))
             moved = "UPDATE runs SET artifact_uri = ? || '/' || run_uuid || '/artifacts' WHERE experiment_id = ?"
             database.execute(moved, (here, number))
+            moved = "UPDATE logged_models SET artifact_location = ? || '/models/' || model_id || '/artifacts'"
+            database.execute(f"{moved} WHERE experiment_id = ?", (here, number))
+
+
+def add_epochs(root: Path, run: str, points: Sequence[tuple[str, float, int, int]]) -> bool:
+    """Write metrics (name, value, when, step) of a run that has none of these names, in one go; whether that went well.
+
+    Through MLflow it takes as long as all else that is written of a run. What does not go well changes nothing.
+    """
+    last: dict[str, tuple[str, float, int, int]] = {}
+    for point in points:
+        if not math.isfinite(point[1]):
+            return False  # the tables have signs of their own for these
+        last[point[0]] = max(last.get(point[0], point), point, key=lambda each: each[3])
+    asked = "(key, value, timestamp, step, run_uuid, is_nan) VALUES (?, ?, ?, ?, ?, 0)"
+    try:
+        with closing(sqlite3.connect(root / NAME, timeout=60)) as database, database:
+            for table, rows in (("metrics", points), ("latest_metrics", list(last.values()))):
+                database.executemany(f"INSERT INTO {table} {asked}", [(*row, run) for row in rows])
+    except sqlite3.Error:
+        return False
+    return True
 
 
 class Living:

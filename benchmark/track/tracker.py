@@ -1,41 +1,44 @@
-"""Records mirrored into MLflow by one writer, the parent process. The only file that imports mlflow.
+"""Runs written into MLflow. The only file that imports mlflow.
 
-Workers know nothing of it, and nothing is read back: the database is an index that `rebuild` makes again from records.
+Nothing is read back but what is there already: what MLflow has is an index that `rebuild` makes again from records.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import os
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from kdbench.errors import KdbenchError, MachineError, absent
-from kdbench.files import write_whole
-from kdbench.results.record import Record
-from kdbench.store.records import Store
 from kdbench.text import first_line
 from kdbench.track import database
-from kdbench.track.database import EXPERIMENT, Living, address, artifacts
+from kdbench.track.content import Input, Known, Model, Point, Run, fill
 from kdbench.track.names import allowed, text
+from kdbench.track.target import Target
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "1")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # else it tells of every table that it makes
+for name, value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "1",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # else it tells of every table that it makes
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # what a server does not take is written later
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}.items():
+    os.environ.setdefault(name, value)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 try:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, RunTag
 except Exception as error:  # its own code runs on import, which may fail for any reason, as where memory is short
     without = "; runs work without it, with --no-track"
     if absent(error, "mlflow"):
@@ -43,126 +46,219 @@ except Exception as error:  # its own code runs on import, which may fail for an
     reason = f"{type(error).__name__}: {first_line(error)}"
     raise MachineError(f"mlflow is installed and cannot be loaded: {reason}{without}") from error
 
-BATCH = 1000  # metrics that one call may log
+WAIT = 0.02
+"""Seconds that the lock is left alone between two runs."""
+BATCH = 800  # metrics that go with one call; the server takes 1000 things at most, parameters and tags among them
+FEW = 100  # parameters, or tags, that it takes at most
+
+KEY, STAMP, LEVEL, NOTE = "kdbench.key", "kdbench.stamp", "kdbench.level", "mlflow.note.content"
 
 
 @contextmanager
-def writing(root: Path) -> Iterator[None]:
-    """Be the only process that writes a store's database.
+def writing(target: Target) -> Iterator[None]:
+    """Be the only process of this machine that writes a store's runs.
 
     Raises:
-        MachineError: if it cannot be written.
+        MachineError: if they cannot be written.
     """
     try:
-        with FileLock(root / ".mlflow.lock"):
+        with FileLock(target.lock, poll_interval=WAIT / 2):
             yield
+        time.sleep(WAIT)  # whoever waits looks now and then only, and would look in vain where much is written
     except KdbenchError:
         raise
     except Exception as error:  # mlflow's, SQLAlchemy's, SQLite's, or what one of them does not foresee
-        advice = "the results themselves are kept, `kdbench track rebuild` writes it again from them"
-        raise MachineError(f"MLflow's database in {root} cannot be written: {first_line(error)}; {advice}") from error
+        kept, said = "the results themselves are kept", first_line(error)
+        if target.server is None:
+            where = f"MLflow's database in {target.root} cannot be written"
+            raise MachineError(f"{where}: {said}; {kept}, `kdbench track rebuild` writes it again from them") from error
+        again = "the next run writes what is missing, and so does `kdbench track sync`"
+        raise MachineError(f"the tracking server {target.server} cannot be used: {said}; {kept}, {again}") from error
 
 
 class Tracker:
-    """Writes one matrix's records: a parent run for the matrix, a child for each cell.
+    """Writes runs to a target. To be used while `writing`.
 
     Args:
-        store: whose ``mlflow.db`` and ``mlartifacts`` are written.
-        identity: of the matrix in the store; names the parent run.
+        target: a store's own database, which is made where there is none, or a server.
     """
 
-    def __init__(self, store: Store, identity: str) -> None:
-        self.store = store
-        self._living = Living(store.root, identity)
-        self.client = _opened(store.root)
-        self.experiment = _experiment(self.client, store.root)
-        end_the_dead(store.root)
-        self.parent = self._parent(identity)
-        self.identity = identity
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        if target.server is None:
+            _make(target.root)
+        self.client = MlflowClient(tracking_uri=target.uri)
+        self._store = target.store
 
-    def add(self, records: Sequence[Record], rows: Mapping[str, str]) -> None:
-        """Write cells' records, each once; a newer one takes the place of an older one.
+    def experiment(self, name: str, tags: Mapping[str, str]) -> str:
+        """The number of the experiment of that name, made if there is none."""
+        if self._store:
+            name = f"{name} ({self._store})"
+        found = self.client.get_experiment_by_name(name)
+        if found is None:
+            place = database.artifacts(self.target.root) if self.target.server is None else None
+            kind = {"mlflow.experimentKind": "custom_model_development"}  # else its page looks for traces
+            return str(self.client.create_experiment(name, artifact_location=place, tags={**kind, **tags}))
+        if found.lifecycle_stage != "active":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
 
-        Other processes may write too, each while it holds the lock, so what is there is asked for each time.
+    def describe(self, experiment: str, note: str) -> None:
+        """Give an experiment its description."""
+        self.client.set_experiment_tag(experiment, NOTE, text(note))
 
-        Args:
-            records: to be written.
-            rows: what each is called, by digest.
-        """
-        written = f"tags.`mlflow.parentRunId` = '{self.parent}'"
-        if len(records) == 1:
-            written += f" and tags.`kdbench.cell` = '{records[0].digest}'"
-        there = {(record.digest, record.finished) for record in records}
-        meant = {record.digest for record in records}
-        for run in self._search(written):
-            known = run.data.tags["kdbench.cell"], run.data.tags.get("kdbench.finished")
-            if known in there and run.info.status != "RUNNING":
-                there.remove(known)
-            elif run.info.status == "RUNNING" or known[0] in meant:
-                self.client.delete_run(run.info.run_id)  # its writer was killed, or its cell ran again since
-        for record in records:
-            if (record.digest, record.finished) in there:
-                self._write(record, rows[record.digest])
+    def parent(self, experiment: str, run: Run, given: Input | None) -> str:
+        """The number of a parent run, which is running now; made if there is none."""
+        found = self._search(experiment, f"tags.`{KEY}` = '{run.key}' and tags.`{LEVEL}` = 'parent'")
+        if found:
+            self.client.update_run(found[0].info.run_id, status="RUNNING")
+            return str(found[0].info.run_id)
+        tags = {KEY: run.key, LEVEL: "parent", **{key: text(value) for key, value in run.tags.items()}}
+        begun = self.client.create_run(experiment, start_time=run.started, tags=tags, run_name=text(run.name, 240))
+        made = str(begun.info.run_id)
+        self.client.log_batch(made, params=[Param(k, text(v)) for k, v in run.params.items()][:FEW])
+        if given is not None:
+            known = Dataset(text(given.name, 500), given.digest, "kdbench", given.source, given.schema, given.profile)
+            tag = InputTag("mlflow.data.context", "training and test")
+            self.client.log_inputs(made, datasets=[DatasetInput(known, [tag])])
+        return made
 
-    def _write(self, record: Record, row: str) -> None:
-        cell = record.cell
-        started = int(1000 * (datetime.fromisoformat(record.finished).timestamp() - record.seconds))
-        metrics, names = _metrics(record, self.store.curve(record.digest), started)
-        params = _flat(cell)
-        keys = allowed(params)
+    def known(self, experiment: str, parent: str, key: str | None = None) -> list[Known]:
+        """The children of a parent that are there, all or those of one key."""
+        asked = f"tags.`mlflow.parentRunId` = '{parent}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
+        return [
+            Known(run.info.run_id, run.data.tags.get(KEY, ""), run.data.tags.get(STAMP, ""), _ended(run))
+            for run in self._search(experiment, asked)
+        ]
+
+    def write(self, experiment: str, parent: str, run: Run) -> None:
+        """Write a child; until it is whole it is running, and whoever writes next takes it away."""
+        shown, names = _named(run.points)
+        keys = allowed(run.params)
         names |= {plain: own for own, plain in keys.items() if plain != own}
         tags = {
-            "mlflow.parentRunId": self.parent,
-            "kdbench.matrix": self.identity,
-            "kdbench.level": "cell",
-            "kdbench.cell": record.digest,
-            "kdbench.finished": record.finished,
-            "kdbench.status": record.status,
-            "method": text(row),
-            "dataset": text(cell["dataset"]["name"]),
-            **({"reason": text(record.reason)} if record.reason else {}),
+            "mlflow.parentRunId": parent,
+            KEY: run.key,
+            STAMP: run.stamp,
+            LEVEL: "child",
+            **{key: text(value) for key, value in run.tags.items()},
             **({"kdbench.names": text(json.dumps(names))} if names else {}),  # MLflow's name: that of the record
         }
-        fold = f" fold {cell['fold']}" if cell["fold"] else ""
-        name = text(f"{row} {cell['dataset']['name']} seed {cell['seed']}{fold}", 240)
-        run = self.client.create_run(self.experiment, start_time=started, tags=tags, run_name=name).info.run_id
-        logged = [Param(keys[key], text(value)) for key, value in params.items()]
-        self.client.log_batch(run, params=logged[:100], metrics=metrics[:800])
-        for at in range(800, len(metrics), BATCH):
-            self.client.log_batch(run, metrics=metrics[at : at + BATCH])
-        status = "FINISHED" if record.status == "done" else "FAILED"
-        self.client.set_terminated(run, status, end_time=started + int(1000 * record.seconds))
+        made = self.client.create_run(experiment, start_time=run.started, tags=tags, run_name=text(run.name, 240))
+        number = str(made.info.run_id)
+        model = None if run.model is None else self._begin_model(experiment, number, run.model)
+        params = [Param(keys[key], text(value)) for key, value in run.params.items()][:FEW]
+        noted = [] if model is None else [RunTag(NOTE, _where(experiment, model, str(run.model and run.model.name)))]
+        last = [_metric(shown[point.name], point, model) for point in run.points if point.last]
+        self.client.log_batch(number, metrics=last[:BATCH], params=params, tags=noted)
+        self._log_epochs(number, shown, [point for point in run.points if not point.last])
+        self._keep(number, run.files)
+        if run.model is not None and model is not None:
+            self._end_model(number, run.model, model)
+        self.client.set_terminated(number, run.status, end_time=run.ended)
 
-    def finish(self, report: Mapping[str, str], *, complete: bool) -> None:
-        """Attach the table to the parent run and end it.
+    def end(self, parent: str, status: str, run: Run | None = None) -> None:
+        """End a parent run, with what is to be said of it if it came to its end."""
+        if run is not None:
+            shown, _ = _named(run.points)
+            metrics = [_metric(shown[point.name], point, None) for point in run.points]
+            tags = [RunTag(key, text(value)) for key, value in run.tags.items()]
+            self.client.log_batch(parent, metrics=metrics[:BATCH], tags=tags)
+            self._keep(parent, run.files)
+        self.client.set_terminated(parent, status, end_time=None if run is None else run.ended or None)
 
-        Args:
-            report: texts by file name.
-            complete: whether every cell has its record.
-        """
-        folder = self.store.root / "mlartifacts" / self.parent / "artifacts" / "table"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in report.items():
-            write_whole(folder / name, content)
-        self.client.log_batch(self.parent, tags=[RunTag("kdbench.complete", str(complete).lower())])
-        self.end("FINISHED" if complete else "FAILED")
+    def drop(self, experiment: str, run: str) -> None:
+        """Take a run away, and the model that belongs to it."""
+        models = [each.model_id for each in self.client.search_logged_models([experiment], f"source_run_id = '{run}'")]
+        for model in models:
+            self.client.delete_logged_model(model)
+        self.client.delete_run(run)
+        if self.target.server is None:
+            for folder in (Path(run), *(Path("models") / model for model in models)):
+                shutil.rmtree(self.target.root / "mlartifacts" / folder, ignore_errors=True)
 
-    def end(self, status: str) -> None:
-        """End the parent run, as FINISHED, FAILED or, where someone stopped it, KILLED."""
-        self.client.set_terminated(self.parent, status)
-        self._living.end()
+    def end_the_dead(self) -> None:
+        """End the runs of matrices whose process was killed, and drop what it had begun to write of a cell."""
+        for experiment in self._experiments():
+            matrix = experiment.tags[database.MATRIX]
+            for run in self._search(experiment.experiment_id, "attributes.status = 'RUNNING'"):
+                if run.data.tags.get(LEVEL) == "child":  # whoever writes holds the lock, and that is we
+                    self.drop(experiment.experiment_id, run.info.run_id)
+                elif not database.lives(self.target.root, matrix):
+                    self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def _parent(self, identity: str) -> str:
-        """The matrix's run, made if there is none."""
-        found = self._search(f"tags.`kdbench.matrix` = '{identity}' and tags.`kdbench.level` = 'matrix'")
-        tags = {"kdbench.matrix": identity, "kdbench.level": "matrix"}
-        if not found:
-            return str(self.client.create_run(self.experiment, run_name=identity, tags=tags).info.run_id)
-        self.client.update_run(found[0].info.run_id, status="RUNNING")
-        return str(found[0].info.run_id)
+    def forget(self) -> None:
+        """Take away all that this store wrote to a server."""
+        for experiment in self._experiments():
+            for run in self._search(experiment.experiment_id, ""):
+                self.drop(experiment.experiment_id, run.info.run_id)
 
-    def _search(self, condition: str) -> list[Any]:
-        return _search(self.client, self.experiment, condition)
+    def latest(self) -> str:
+        """The number of the experiment that was made last, of matrices before trials; empty where there is none."""
+
+        def order(each: Any) -> tuple[bool, int]:
+            return each.tags[database.MATRIX] != database.TRIALS, int(each.experiment_id)
+
+        found = sorted(self._experiments(), key=order)
+        return str(found[-1].experiment_id) if found else ""
+
+    def _experiments(self) -> list[Any]:
+        """Those of this store."""
+        found: list[Any] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_experiments(max_results=1000, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                break
+        ending = f" ({self._store})" if self._store else ""
+        return [each for each in found if database.MATRIX in each.tags and each.name.endswith(ending)]
+
+    def _search(self, experiment: str, condition: str) -> list[Any]:
+        runs: list[Any] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_runs([experiment], condition, max_results=1000, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _log_epochs(self, run: str, shown: Mapping[str, str], points: Sequence[Point]) -> None:
+        rows = [(shown[point.name], point.value, point.when, point.step) for point in points]
+        if self.target.server is None and database.add_epochs(self.target.root, run, rows):
+            return
+        for at in range(0, len(rows), BATCH):
+            self.client.log_batch(run, metrics=[Metric(*row) for row in rows[at : at + BATCH]])
+
+    def _begin_model(self, experiment: str, run: str, model: Model) -> str:
+        made = self.client._create_logged_model(
+            experiment, name=model.name, source_run_id=run, model_type="classifier", flavor="pyfunc"
+        )
+        return str(made.model_id)
+
+    def _end_model(self, run: str, model: Model, number: str) -> None:
+        described = {**json.loads(model.files["MLmodel"]), "model_id": number, "run_id": run}
+        files = {**model.files, "MLmodel": json.dumps(described, indent=1)}
+        if self.target.server is None:
+            folder = self.target.root / "mlartifacts" / "models" / number / "artifacts"
+            fill(folder, files, model.weights)
+        else:
+            with tempfile.TemporaryDirectory(prefix="kdbench-") as name:
+                fill(Path(name), files, model.weights)
+                self.client.log_model_artifacts(number, name)
+        self.client.finalize_logged_model(number, "READY")
+        self.client.log_outputs(run, [LoggedModelOutput(number, 0)])
+
+    def _keep(self, run: str, files: Mapping[str, str]) -> None:
+        """Keep artifacts of a run."""
+        if self.target.server is None:
+            fill(self.target.root / "mlartifacts" / run / "artifacts", files)
+        elif files:
+            with tempfile.TemporaryDirectory(prefix="kdbench-") as name:
+                fill(Path(name), files)
+                self.client.log_artifacts(run, name)
 
 
 def mend(root: Path) -> bool:
@@ -173,116 +269,60 @@ def mend(root: Path) -> bool:
     return broken
 
 
-def end_the_dead(root: Path) -> None:
-    """End the runs of matrices whose process was killed, and drop what it had begun to write of a cell."""
-    client = _opened(root)
-    for run in _search(client, _experiment(client, root), "attributes.status = 'RUNNING'"):
-        if run.data.tags.get("kdbench.level") == "cell":  # whoever writes holds the lock, and that is we
-            client.delete_run(run.info.run_id)
-        elif not database.lives(root, run.data.tags.get("kdbench.matrix", "")):
-            client.set_terminated(run.info.run_id, "KILLED")
+def forget(target: Target) -> None:
+    """Take away what is tracked of a store, to be written again."""
+    with writing(target):
+        if target.server is not None:
+            Tracker(target).forget()
+            return
+        _remove(target.root)
+        shutil.rmtree(target.root / "mlartifacts", ignore_errors=True)
 
 
-def _search(client: MlflowClient, experiment: str, condition: str) -> list[Any]:
-    runs: list[Any] = []
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment], condition, max_results=1000, page_token=token)
-        runs += page
-        token = page.token
-        if not token:
-            return runs
+def _make(root: Path) -> None:
+    """Make the database, once, where there is none."""
+    if (root / database.NAME).exists():
+        database.settle(root)
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-
-def forget(root: Path) -> None:
-    """Remove the database and the artifacts of a store, to be written again."""
-    with writing(root):
-        _remove(root)
-        shutil.rmtree(root / "mlartifacts", ignore_errors=True)
+    with database.begun(root) as place:
+        made = SqlAlchemyStore(place, database.artifacts(root))  # type: ignore[no-untyped-call]
+        made.engine.dispose()
+        client = MlflowClient(tracking_uri=place)
+        client.set_experiment_tag("0", database.WHOLE, "true")
+        client.delete_experiment("0")  # "Default", which nobody uses
+        _close(place)
 
 
 def _remove(root: Path) -> None:
     """Remove the database; what this process has open of it would else be written to in its place."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    opened = SqlAlchemyStore._engine_map.get(address(root))
-    if opened is not None:
-        opened.dispose()
+    _close(database.address(root))
     database.remove(root)
 
 
-def ui_command(root: Path, port: int) -> tuple[list[str], dict[str, str], str]:
-    """The command that serves a store's runs on the loopback interface, its environment, and the page to open.
+def _close(place: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    Raises:
-        KdbenchError: if nothing was tracked in the store.
-    """
-    if not (root / "mlflow.db").exists():
-        raise KdbenchError(f"nothing is tracked in {root} yet: run something first, or `kdbench track rebuild`")
-    with writing(root):
-        client = _opened(root)
-        experiment = _experiment(client, root)
-        end_the_dead(root)
-    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", address(root), "--default-artifact-root", artifacts(root)]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    # The plain link opens an empty page of traces; this one opens the table of runs.
-    page = f"http://127.0.0.1:{port}/#/experiments/{experiment}?workflowType=machine_learning"
-    return command, quiet, page
+    opened = SqlAlchemyStore._engine_map.get(place)
+    if opened is not None:
+        opened.dispose()
 
 
-def _opened(root: Path) -> MlflowClient:
-    """A client of the database, which is made, once, where there is none."""
-    if (root / database.NAME).exists():
-        database.settle(root)
-    else:
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-        with database.begun(root) as place:
-            made = SqlAlchemyStore(place, artifacts(root))  # type: ignore[no-untyped-call]
-            made.create_experiment(EXPERIMENT, artifact_location=artifacts(root))  # type: ignore[no-untyped-call]
-            made.engine.dispose()
-    return MlflowClient(tracking_uri=address(root))
+def _ended(run: Any) -> bool:
+    return bool(run.info.status != "RUNNING")
 
 
-def _experiment(client: MlflowClient, root: Path) -> str:
-    """The experiment's number; it is made in a database of somebody else's."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts(root)))
+def _named(points: Sequence[Point]) -> tuple[dict[str, str], dict[str, str]]:
+    """What MLflow calls each metric; and where that is another name, whose it is."""
+    names = allowed(point.name for point in points)
+    return names, {plain: name for name, plain in names.items() if plain != name}
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted parameters."""
-    if not isinstance(value, Mapping):
-        return {prefix.removesuffix("."): value}
-    return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{prefix}{key}.").items()}
+def _metric(name: str, point: Point, model: str | None) -> Metric:
+    return Metric(name, point.value, point.when, point.step, model_id=model if point.model else None)
 
 
-def _metrics(record: Record, curve: str, started: int) -> tuple[list[Metric], dict[str, str]]:
-    """Last metrics under their names, then losses and facts of every epoch; and the names that MLflow has otherwise."""
-    end = started + int(1000 * record.seconds)
-    values: list[tuple[str, object, int, int]] = []  # name, value, when, epoch
-    for side, scores in record.metrics.items():
-        prefix = "" if side == "student" else f"{side}_"
-        values += [(prefix + key, value, end, 0) for key, value in scores.items() if isinstance(value, int | float)]
-    rows = list(csv.DictReader(io.StringIO(curve)))
-    for row in rows:
-        epoch = int(float(row.pop("epoch")))
-        when = started + int(1000 * record.seconds * epoch / len(rows))
-        values += [(key, value, when, epoch) for key, value in row.items() if value]
-    names = allowed(name for name, *_ in values)
-    metrics = [
-        Metric(names[name], number, when, epoch)
-        for name, value, when, epoch in values
-        if (number := _number(value)) is not None
-    ]
-    return metrics, {plain: name for name, plain in names.items() if plain != name}
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _where(experiment: str, model: str, name: str) -> str:
+    """A link to a model: the page of a run shows the run's own artifacts and not where its model is."""
+    return f"Model: [{name}](#/experiments/{experiment}/models/{model})"

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -76,6 +76,7 @@ class Trial:
         state: running until it is told; who ran it may be gone.
         value: of the objective; None where it is not done.
         facts: what was kept with it, such as the score of each fold or why it failed.
+        begun: when; None where that is not known.
         ended: when it was told; None while it runs.
     """
 
@@ -84,7 +85,8 @@ class Trial:
     state: State
     value: float | None
     facts: dict[str, Any]
-    ended: datetime | None = None
+    begun: datetime | None = field(default=None, compare=False)
+    ended: datetime | None = field(default=None, compare=False)
 
 
 class Study:
@@ -236,7 +238,8 @@ def _frozen(
 def _read(trial: FrozenTrial) -> Trial:
     state = _STATES.get(trial.state, "running")
     value = trial.value if state == "done" else None
-    return Trial(trial.number, dict(trial.params), state, value, dict(trial.user_attrs), trial.datetime_complete)
+    times = (trial.datetime_start, trial.datetime_complete)
+    return Trial(trial.number, dict(trial.params), state, value, dict(trial.user_attrs), *times)
 
 
 class _Journal(JournalFileBackend):

@@ -6,9 +6,13 @@ import contextlib
 import io
 import json
 import os
+import pwd
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -158,6 +162,7 @@ def call(store: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
     monkeypatch.setenv("KDBENCH_CACHE", str(cache))
     monkeypatch.setenv("KDBENCH_STORE", str(store))
     monkeypatch.delenv("KDBENCH_DATA", raising=False)
+    monkeypatch.setenv("KDBENCH_NO_TRACK", "1")  # tests of it have processes of their own
 
     def run(*args: str | Path) -> Ended:
         out, err = io.StringIO(), io.StringIO()
@@ -322,3 +327,48 @@ def plug(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+def program(name: str) -> str:
+    """A program of PostgreSQL, which Debian keeps off the path."""
+    found = [*filter(None, [shutil.which(name)]), *map(str, sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))]
+    return found[-1] if found else pytest.skip("no PostgreSQL here")
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """URL of a server on loopback, with nothing in it."""
+    pytest.importorskip("psycopg")
+    initdb, postgres = program("initdb"), program("postgres")
+    with tempfile.TemporaryDirectory() as name, socket.socket() as chosen:
+        folder = Path(name)
+        who: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if os.geteuid() == 0:  # the server refuses to run as root
+            nobody = pwd.getpwnam("nobody").pw_uid
+            os.chown(folder, nobody, -1)
+            who["user"] = nobody
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+        chosen.close()
+        data = folder / "data"
+        subprocess.run([initdb, "-D", data, "-A", "trust", "-U", "kd", "--no-sync"], check=True, **who)
+        command = [postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-F"]
+        with subprocess.Popen(command, **who) as server:
+            try:
+                wait_for(port)
+                yield f"postgresql://kd@127.0.0.1:{port}/postgres"
+            finally:
+                server.send_signal(signal.SIGINT)  # "fast": clients are sent away
+
+
+def wait_for(port: int) -> None:
+    import psycopg
+
+    end = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(f"postgresql://kd@127.0.0.1:{port}/postgres", connect_timeout=5).close()
+            return
+        except psycopg.OperationalError:
+            assert time.monotonic() < end, "the server did not start"
+            time.sleep(0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import signal
 import socket
@@ -19,10 +20,11 @@ from kdbench.store.memory import matrices, remembered
 from kdbench.store.records import Store
 from kdbench.track import tracker as tracking
 from kdbench.track.mirror import Mirror
+from kdbench.track.target import Target
 
 
 def read(root: Path) -> dict[str, dict[str, Any]]:
-    """Runs of a database that are not deleted, by the digest of their cell; the matrix's run under "matrix"."""
+    """Runs of a database that are not deleted, by the digest of their cell; their parent's under "parent"."""
     with sqlite3.connect(f"file:{root / 'mlflow.db'}?mode=ro", uri=True) as base:
 
         def of(table: str, uuid: str, columns: str = "key, value") -> list[tuple[Any, ...]]:
@@ -33,7 +35,7 @@ def read(root: Path) -> dict[str, dict[str, Any]]:
             "select run_uuid, status from runs where lifecycle_stage = 'active'"
         ).fetchall():
             tags = dict(of("tags", uuid))
-            name = tags.get("kdbench.cell", "matrix")
+            name = tags.get("kdbench.cell", "parent")
             assert name not in runs, f"{name} stands twice"
             runs[name] = {
                 "uuid": uuid,
@@ -41,9 +43,26 @@ def read(root: Path) -> dict[str, dict[str, Any]]:
                 "tags": tags,
                 "params": dict(of("params", uuid)),
                 "metrics": {(key, step): value for key, value, step in of("metrics", uuid, "key, value, step")},
+                "files": files(root / "mlartifacts" / uuid / "artifacts"),
+                "models": [files(root / "mlartifacts/models" / model / "artifacts") for model in models(base, uuid)],
             }
     base.close()
     return runs
+
+
+def models(base: sqlite3.Connection, uuid: str) -> list[str]:
+    """Numbers of the models of a run that are whole."""
+    asked = "select model_id from logged_models where source_run_id = ? and lifecycle_stage = 'active' and status = 2"
+    return [model for (model,) in base.execute(asked, (uuid,)).fetchall()]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a folder holds, without numbers that MLflow gives out."""
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if "MLmodel" in found:
+        plain = {key: value for key, value in json.loads(found["MLmodel"]).items() if key not in ("model_id", "run_id")}
+        found["MLmodel"] = json.dumps(plain).encode()
+    return found
 
 
 def stable(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -51,7 +70,7 @@ def stable(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     named = {run["uuid"]: name for name, run in runs.items()}
     return {
         name: {
-            **{key: run[key] for key in ("status", "params", "metrics")},
+            **{key: run[key] for key in ("status", "params", "metrics", "files", "models")},
             "tags": {
                 **{key: value for key, value in run["tags"].items() if not key.startswith("mlflow.")},
                 "parent": named.get(run["tags"].get("mlflow.parentRunId")),
@@ -83,19 +102,18 @@ def test_the_database_holds_the_matrix_its_cells_their_settings_their_epochs_and
     assert ended.code == 0, ended.err
     assert ended.err.count("\n") == 3, ended.err  # mlflow itself says nothing
     runs = read(copy)
-    assert set(runs) == {"matrix", *(path.name for path in cells(copy))}
-    matrix = runs.pop("matrix")
+    assert set(runs) == {"parent", *(path.name for path in cells(copy))}
+    matrix = runs.pop("parent")
     assert matrix["status"] == "FINISHED"
     assert matrix["tags"]["kdbench.complete"] == "true"
-    tables = list((copy / "mlartifacts").glob(f"**/{matrix['uuid']}/artifacts/table/*"))
-    assert {path.name for path in tables} == {"table.md", "runs.csv", "table.csv"}
-    assert "| hmkd " in next(path for path in tables if path.name == "table.md").read_text()
+    assert set(matrix["files"]) == {"table/table.md", "table/runs.csv", "table/table.csv"}
+    assert b"| hmkd " in matrix["files"]["table/table.md"]
     for digest, run in runs.items():
         record = Store(copy).record(digest)
         assert record is not None
         assert run["status"] == "FINISHED"
         assert run["tags"]["mlflow.parentRunId"] == matrix["uuid"]
-        assert run["tags"]["dataset"] == "synthetic"
+        assert run["tags"]["dataset"].startswith("synthetic(")
         assert run["params"]["seed"] == "0"
         assert run["params"]["recipe.epochs"] == str(record.cell["recipe"]["epochs"])
         for key, value in record.cell["method"]["settings"].items():
@@ -104,7 +122,7 @@ def test_the_database_holds_the_matrix_its_cells_their_settings_their_epochs_and
         for row in csv.DictReader(Store(copy).curve(digest).splitlines()):
             epoch = int(float(row.pop("epoch")))
             for key, value in row.items():
-                assert run["metrics"][key, epoch] == float(value)
+                assert run["metrics"][f"by_epoch/{key}", epoch] == float(value)
     assert {run["tags"]["method"] for run in runs.values()} == {"teacher alone", "student alone", "kd", "hmkd"}
 
 
@@ -121,15 +139,16 @@ def test_a_second_run_adds_nothing_and_what_is_lost_is_written_again(forks: Any,
 HALF = """
 import os
 from pathlib import Path
-from kdbench.track import tracker as tracking
+from kdbench.track import mirror, tracker as tracking
+from kdbench.track.target import Target
 from kdbench.store.records import Store
 
-store = Store(Path({store!r}))
-tracker = tracking.Tracker(store, {identity!r})
 def die(*args, **kwargs):
-        os.kill(os.getpid(), 9)
-tracker.client.log_batch = die
-tracker._write(store.record({digest!r}), "a row")
+    os.kill(os.getpid(), 9)
+mirror.stamp_of = lambda *given: "another"  # so that all is written again
+tracking.Tracker._keep = die
+store = Store(Path({store!r}))
+mirror.write_matrix(store, {identity!r}, Target(store.root))
 """
 
 
@@ -138,7 +157,7 @@ def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_ol
 ) -> None:
     identity = matrices(Store(tracked))[0].identity
     digest = cells(tracked)[0].name
-    assert forks.start(HALF.format(store=str(tracked), identity=identity, digest=digest)).wait().code == -9
+    assert forks.start(HALF.format(store=str(tracked), identity=identity)).wait().code == -9
     assert forks("run", *job, "-j", 1).code == 0
     runs = read(tracked)  # asserts that no cell stands twice
     assert {run["status"] for run in runs.values()} == {"FINISHED"}
@@ -223,7 +242,7 @@ def test_pages_are_served_on_this_machine_until_they_are_stopped(
     process.kill(signal.SIGTERM)
     stopped = process.wait()
     assert stopped.code == 0
-    assert stopped.out.startswith(f"open http://127.0.0.1:{port}/#/experiments/1?")
+    assert stopped.out.startswith(f"open http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning")
     assert stopped.out.endswith("stopped\n")
     until(ended(family), "the servers' end")
     assert not answers()
@@ -248,15 +267,24 @@ def test_a_server_ends_with_all_the_processes_that_it_started(
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
 def test_a_record_is_in_the_database_as_soon_as_its_cell_is_done(tracked: Path, where: Any) -> None:
     store = Store(tracked)
-    kept = matrices(store)[0]
-    identity, matrix = kept.identity, kept.matrix
+    identity, matrix = matrices(store)[0].identity, matrices(store)[0].matrix
     plan = remembered(store, matrix)
     assert plan is not None
-    tracking.forget(tracked)
-    digest = next(iter(plan.cells))
-    record = store.record(digest)
+    tracking.forget(Target(tracked))
+    digests = {planned.place.row: str(planned.digest) for planned in plan.places}
+    alone, taught = digests["student alone"], digests["kd"]
+    record, beside = store.record(taught), store.record(alone)
     assert record is not None
-    Mirror(store, identity, plan).add(record)
+    assert beside is not None
+    kept = (tracked / alone / "record.json").rename(tracked / "aside")
+    mirror = Mirror(store, identity, plan)
+    mirror.add(record)
+    assert set(read(tracked)) == {"parent"}  # what its gain is measured from is not there yet
+    kept.rename(tracked / alone / "record.json")
+    mirror.add(beside)
     found = read(tracked)
-    assert set(found) == {"matrix", digest}
-    assert (found["matrix"]["status"], found[digest]["status"]) == ("RUNNING", "FINISHED")
+    assert set(found) == {"parent", alone, taught}
+    assert (found["parent"]["status"], found[taught]["status"]) == ("RUNNING", "FINISHED")
+    gain = record.metrics["student"]["macro_f1"] - beside.metrics["student"]["macro_f1"]
+    assert found[taught]["metrics"]["gain_macro_f1", 0] == pytest.approx(gain)
+    assert found[taught]["tags"]["gate"] in ("passed", "failed")

@@ -29,14 +29,15 @@ def ask(store: Path, query: str) -> list[Any]:
 
 
 def statuses(store: Path) -> dict[str, str]:
-    """Of what is not deleted: names of cells, or 'matrix'."""
-    query = """SELECT (SELECT value FROM tags WHERE key = 'kdbench.level' AND run_uuid = runs.run_uuid) || ' ' || name,
-        status FROM runs WHERE lifecycle_stage = 'active'"""
+    """Of what is not deleted: by level, experiment and name."""
+    level = "(SELECT value FROM tags WHERE key = 'kdbench.level' AND run_uuid = runs.run_uuid)"
+    named = f"{level} || ' ' || experiment_id || ' ' || name"
+    query = f"SELECT {named}, status FROM runs WHERE lifecycle_stage = 'active'"
     return dict(ask(store, query))
 
 
 def of_matrices(store: Path) -> list[str]:
-    return [status for name, status in statuses(store).items() if name.startswith("matrix ")]
+    return [status for name, status in statuses(store).items() if name.startswith("parent ")]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_copied_store_is_tracked_where_it_is(forks: Any, job: Any, first: Path
     ended = forks("run", *job, "-m", "sp", "-j", 1, "--store", moved)
     assert ended.code == 0, ended.err
     assert "not tracked" not in ended.err
-    places = [place for (place,) in ask(moved, "SELECT artifact_uri FROM runs WHERE experiment_id = 1")]
+    places = [place for (place,) in ask(moved, "SELECT artifact_uri FROM runs ")]
     assert len(places) == 5 + 6  # four cells and a matrix; five and another
     assert all(place.startswith(f"{moved.as_uri()}/mlartifacts/") for place in places)
     assert len(list(moved.glob("mlartifacts/*/artifacts/table/table.md"))) == 2
@@ -112,7 +113,8 @@ def test_losses_with_names_that_mlflow_refuses_are_tracked_and_found_again(
     assert "not tracked" not in ended.err
     [(tag,)] = ask(copy, "SELECT value FROM tags WHERE key = 'kdbench.names'")
     own = json.loads(tag)
-    assert set(own.values()) == {name for name in names if allowed(names)[name] != name}
+    shown = [f"by_epoch/{name}" for name in names]
+    assert set(own.values()) == {name for name in shown if allowed(shown)[name] != name}
     for name in own:
         assert ask(copy, f"SELECT count(*) FROM metrics WHERE key = '{name}' AND value = 0.5") == [(2,)]
 
@@ -145,7 +147,7 @@ def test_a_database_that_was_left_half_made_is_made_anew_from_all_records(
     assert len(ask(tracked, "SELECT 1 FROM runs")) == 5 + 4
 
 
-LONG = ("-S", "recipe.epochs=300", "-S", "recipe.batch_size=16", "-j", "1")
+LONG = ("--seeds", "9", "-S", "recipe.epochs=300", "-S", "recipe.batch_size=16", "-j", "1")
 
 
 @pytest.mark.slow
@@ -155,18 +157,31 @@ def test_no_run_is_running_after_its_process_has_ended(
 ) -> None:
     process = forks.begin("run", *sizes[:4], "-m", "kd", *LONG)
     until(lambda: (copy / "mlflow.db").exists() and "RUNNING" in of_matrices(copy), "the matrix in the database")
-    process.kill(number)
-    code = process.wait().code
     if number == signal.SIGKILL:
-        assert code == -9
-        assert of_matrices(copy) == ["RUNNING"]
-        assert forks("run", *job, "-j", 1).code == 0  # of another matrix
-        assert sorted(of_matrices(copy)) == ["FINISHED", "KILLED"]
+        process.kill(number)
+        assert process.wait().code == -9
+        until(lambda: of_matrices(copy) == ["KILLED"], "the writer's last word")
     else:
-        assert code > 128
+        process.kill(number)
+        assert process.wait().code > 128
         assert of_matrices(copy) == ["KILLED"]
     assert "RUNNING" not in statuses(copy).values()
-    assert [path.name for path in copy.glob(".mlflow*")] == [".mlflow.lock"]
+    until(lambda: [path.name for path in copy.glob(".mlflow*")] == [".mlflow.lock"], "the writer's end")
+
+
+def test_a_run_that_is_killed_with_its_writer_is_ended_by_the_next_that_writes(
+    forks: Any, sizes: Any, job: Any, copy: Path, until: Callable[..., None]
+) -> None:
+    process = forks.begin("run", *sizes[:4], "-m", "kd", *LONG)
+    until(lambda: (copy / "mlflow.db").exists() and "RUNNING" in of_matrices(copy), "the matrix in the database")
+    [writer] = process.children()
+    process.kill(signal.SIGSTOP)  # it does not see its writer die
+    os.kill(writer, signal.SIGKILL)
+    process.kill(signal.SIGKILL)
+    process.wait()
+    assert of_matrices(copy) == ["RUNNING"]
+    assert forks("run", *job, "-j", 1).code == 0  # of another matrix
+    assert sorted(of_matrices(copy)) == ["FINISHED", "KILLED"]
 
 
 @pytest.mark.slow
@@ -177,8 +192,27 @@ def test_a_matrix_that_another_process_runs_is_left_running(
     until(lambda: (copy / "mlflow.db").exists() and "RUNNING" in of_matrices(copy), "the matrix in the database")
     assert forks("run", *job, "-j", 1).code == 0
     assert sorted(of_matrices(copy)) == ["FINISHED", "RUNNING"]
+    assert forks("track", "sync").code == 0
+    assert sorted(of_matrices(copy)) == ["FINISHED", "RUNNING"]
     process.kill(signal.SIGTERM)
     process.wait()
+    assert sorted(of_matrices(copy)) == ["FINISHED", "KILLED"]
+
+
+def test_a_writer_that_dies_is_told_and_waited_for_no_longer(
+    forks: Any, sizes: Any, job: Any, copy: Path, until: Callable[..., None]
+) -> None:
+    process = forks.begin("run", *sizes, "-m", "kd", "--seeds", "3", "-j", 1)
+    until(lambda: process.children(), "its writer")
+    os.kill(process.children()[0], signal.SIGKILL)
+    ended = process.wait()
+    assert ended.code == 0, ended.err
+    assert "| kd " in ended.out
+    [said] = [line for line in ended.err.splitlines() if line.startswith("not tracked: ")]
+    assert said.startswith("not tracked: the process that writes to MLflow ended by itself; ")
+    assert forks("track", "sync").code == 0
+    assert of_matrices(copy) == ["FINISHED", "FINISHED"]  # this matrix, and the one that was run there before
+    assert len(statuses(copy)) == (1 + 9) + (1 + 4)
 
 
 def test_a_port_that_is_taken_is_one_line(forks: Any, tracked: Path) -> None:

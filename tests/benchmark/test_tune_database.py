@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +16,6 @@ TRIALS = 6
 TUNE = ("tune", "-d", "synthetic(people=3, windows=2, length=32)", "-p", "resnet_lstman(width=0.05):mlp(hidden=16)")
 TUNE += ("-m", "student_aux", "--no-teacher", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=16")
 TUNE += ("--trials", str(TRIALS), "-j", "1")
-
-
-def program(name: str) -> str:
-    """A program of PostgreSQL, which Debian keeps off the path."""
-    found = [*filter(None, [shutil.which(name)]), *map(str, sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))]
-    return found[-1] if found else pytest.skip("no PostgreSQL here")
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """URL of a server on loopback, with nothing in it."""
-    pytest.importorskip("psycopg")
-    initdb, postgres = program("initdb"), program("postgres")
-    with tempfile.TemporaryDirectory() as name, socket.socket() as chosen:
-        folder = Path(name)
-        who: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        if os.geteuid() == 0:  # the server refuses to run as root
-            nobody = pwd.getpwnam("nobody").pw_uid
-            os.chown(folder, nobody, -1)
-            who["user"] = nobody
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
-        chosen.close()
-        data = folder / "data"
-        subprocess.run([initdb, "-D", data, "-A", "trust", "-U", "kd", "--no-sync"], check=True, **who)
-        command = [postgres, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-F"]
-        with subprocess.Popen(command, **who) as server:
-            try:
-                wait_for(port)
-                yield f"postgresql://kd@127.0.0.1:{port}/postgres"
-            finally:
-                server.send_signal(signal.SIGINT)  # "fast": clients are sent away
-
-
-def wait_for(port: int) -> None:
-    import psycopg
-
-    end = time.monotonic() + 60
-    while True:
-        try:
-            psycopg.connect(f"postgresql://kd@127.0.0.1:{port}/postgres", connect_timeout=5).close()
-            return
-        except psycopg.OperationalError:
-            assert time.monotonic() < end, "the server did not start"
-            time.sleep(0.1)
 
 
 def trials_of(store: Path, storage: str | None) -> dict[str, list[tuple[Any, ...]]]:

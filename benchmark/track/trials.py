@@ -1,0 +1,130 @@
+"""The trials of a store's studies, in experiments of their own: a parent run for each study, a child for each trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kdbench.track.content import LAYOUT, Point, Run, flat
+from kdbench.track.database import MATRIX, TRIALS
+from kdbench.track.layout import LIMIT, hashed
+from kdbench.track.target import Target
+from kdbench.tune.found import best_of, finished
+from kdbench.tune.ledger import Study, Trial
+from kdbench.tune.place import ledger_of
+
+
+def write_trials(store: Path, target: Target, storage: str | None = None) -> int:
+    """Write what is not there yet of all studies; returns how many trials are finished.
+
+    Args:
+        store: whose studies.
+        target: where to.
+        storage: URL of the database that keeps them; None for the store's journal.
+
+    Raises:
+        MachineError: if they cannot be written.
+    """
+    ledger = ledger_of(store, storage, make=False)
+    if ledger is None:
+        return 0
+    from kdbench.track.tracker import Tracker, writing
+
+    with closing(ledger):
+        studies = [study for name in ledger.names() if "knobs" in (study := ledger.study(name)).facts]
+        count = 0
+        if studies:
+            with writing(target):
+                tracker = Tracker(target)
+                for number, study in _placed(studies):
+                    more = f" {number}" if number > 1 else ""
+                    experiment = tracker.experiment(f"kdbench trials{more}", {MATRIX: TRIALS})
+                    count += _write(tracker, experiment, study)
+                target.settle(TRIALS)
+        return count
+
+
+def _placed(studies: Sequence[Study]) -> list[tuple[int, Study]]:
+    """Studies with the number of the experiment that each is in."""
+    found: list[tuple[int, Study]] = []
+    number, room = 1, LIMIT
+    for study in studies:
+        size = 1 + int(study.facts["trials"])
+        if size > room and room < LIMIT:
+            number, room = number + 1, LIMIT
+        room -= size
+        found.append((number, study))
+    return found
+
+
+def _write(tracker: Any, experiment: str, study: Study) -> int:
+    """Write a study's finished trials, each once."""
+    done = finished(study)
+    runs = {run.key: run for run in (_trial_run(study, trial) for trial in done)}
+    whole = _study_run(study, done)
+    parent = tracker.parent(experiment, whole, None)
+    for known in tracker.known(experiment, parent):
+        if known.ended and known.key in runs and runs[known.key].stamp == known.stamp:
+            del runs[known.key]
+        else:
+            tracker.drop(experiment, known.run)
+    for run in runs.values():
+        tracker.write(experiment, parent, run)
+    tracker.end(parent, whole.status, replace(whole, tags={"mlflow.note.content": _said(study, done), **whole.tags}))
+    return len(done)
+
+
+def _study_run(study: Study, done: Sequence[Trial]) -> Run:
+    facts = study.facts
+    tags = {"kdbench.study": study.name, **{key: str(facts[key]) for key in ("dataset", "networks", "row", "protocol")}}
+    params = flat({key: value for key, value in facts.items() if key != "knobs"})
+    best = best_of(done)
+    values = {"trials": float(len(done)), "failed": float(sum(trial.state == "failed" for trial in done))}
+    if best is not None and best.value is not None:
+        values |= {"objective": best.value, "best_trial": float(best.number)}
+    times = [_times(trial) for trial in done]
+    started, ended = min((each[0] for each in times), default=0), max((each[1] for each in times), default=0)
+    points = [Point(key, value, ended) for key, value in values.items()]
+    status: Any = "FINISHED" if len(done) >= int(facts["trials"]) else "KILLED"
+    return Run(hashed(study.name), "", study.name, status, started, ended, tags=tags, params=params, points=points)
+
+
+def _trial_run(study: Study, trial: Trial) -> Run:
+    started, ended = _times(trial)
+    scores = [float(score) for score in trial.facts.get("scores", [])]
+    points = [Point("fold_macro_f1", score, ended, fold) for fold, score in enumerate(scores)]
+    if trial.value is not None:
+        points.append(Point("objective", trial.value, ended))
+    if "seconds" in trial.facts:
+        points.append(Point("seconds", float(trial.facts["seconds"]), ended))
+    tags = {"trial": str(trial.number), "status": trial.state, "reason": str(trial.facts.get("reason", ""))}
+    tags |= {key: str(study.facts[key]) for key in ("dataset", "networks", "row", "protocol", "recipe")}
+    return Run(
+        key=hashed(study.name, trial.number),
+        stamp=hashed(LAYOUT, trial.state, trial.value, trial.settings),
+        name=f"trial {trial.number} of {study.name}",
+        status="FINISHED" if trial.state == "done" else "FAILED",
+        started=started,
+        ended=ended,
+        tags={key: value for key, value in tags.items() if value},
+        params=dict(trial.settings),
+        points=points,
+    )
+
+
+def _said(study: Study, done: Sequence[Trial]) -> str:
+    """What a study found, in a line."""
+    best = best_of(done)
+    if best is None or best.value is None:
+        return f"{len(done)} trials, none of which was done."
+    settings = ", ".join(f"{key} = {value}" for key, value in best.settings.items())
+    return f"Best of {len(done)} trials: {100 * best.value:.2f} ({study.facts['objective']}), with {settings}."
+
+
+def _times(trial: Trial) -> tuple[int, int]:
+    """When a trial was begun and told, in milliseconds since 1970."""
+    begun, ended = (0.0 if at is None else 1000 * at.timestamp() for at in (trial.begun, trial.ended or trial.begun))
+    return int(begun), int(ended)
