@@ -269,6 +269,12 @@ class Session:
 
         write_report(self._kept(), self.store, Path(path), tuple(metrics))
 
+    def publish(self, folder: Path | str) -> list[str]:
+        """Write records, tables, figure and report into a folder that stands for itself; returns the pages' names."""
+        from kdbench.commands.publish import publish
+
+        return publish(self.matrix, self.store, Path(folder))
+
     def alarms(self, metric: str, form: str = "markdown") -> str:
         """How often the tests behind the answer cry wolf, on these records and on simulated people."""
         from kdbench.commands.stats import alarms_text

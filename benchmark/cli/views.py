@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,32 @@ def report(metrics: tuple[str, ...], output: Path, **chosen: Any) -> None:
     """
     session(chosen, last=True).report(output, tuple(part for each in metrics for part in each.split(",")))
     echo(f"wrote {output}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@selected
+@in_store
+@with_data
+@click.option("--again", is_flag=True, help="Write the pages of FOLDER again, from the records in it alone.")
+@click.option("--check", is_flag=True, help="Only say which pages those records do not give, byte for byte; 1 if any.")
+def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
+    """Write a folder to be published with a paper: records, predictions, tables, figure, report. Without options: of
+    the matrix run last.
+
+    Predictions are kept as class probabilities, in steps of 1/65535, and weights are left out: some hundred runs need a
+    megabyte or two. Whoever has the folder makes every page of it again, or checks them, where neither the data nor the
+    store are.
+    """
+    from kdbench.commands.publish import differing, publish_again
+
+    if again and check:
+        raise click.UsageError("--again writes and --check does not; give one of them")
+    if check:
+        others = differing(folder)
+        echo(
+            "\n".join(f"{folder / name} is not what its records give" for name in others) or "all as their records say"
+        )
+        sys.exit(1 if others else 0)
+    for name in publish_again(folder) if again else session(chosen, last=True).publish(folder):
+        echo(f"wrote {folder / name}")

@@ -16,6 +16,9 @@ from kdbench.plan.model import Plan
 from kdbench.spec.matrix import RUN_AT, Matrix
 from kdbench.store.records import Store
 
+MEMORY = ("matrices", "plans", "plugins")
+"""Folders of a store that say what its cells are for."""
+
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)  # there is a time after it, in every time zone
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.results.record import Record
+from kdbench.store.memory import MEMORY
 from kdbench.store.records import Store
 
 OF_A_MACHINE = ("seconds", "peak_memory", "device", "versions", "commit", "finished", "costs", "files", "sources")
 """What two trainings of one cell may differ in and still have the same result."""
-MEMORY = ("matrices", "plans", "plugins")
 
 
 @dataclass

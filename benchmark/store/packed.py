@@ -1,0 +1,165 @@
+"""A store made small enough to stand beside a paper: a line a cell, and predictions as probabilities. Needs no torch.
+
+It holds what tables, figures and reports are made of. Weights, logs and checkpoints are left out, so nothing can be
+taught from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdbench.errors import KdbenchError
+from kdbench.files import write_whole
+from kdbench.results.record import WEIGHTS, Record
+from kdbench.store.memory import MEMORY
+from kdbench.store.records import Store
+from kdbench.text import first_line
+
+if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
+    import numpy as np
+    import numpy.typing as npt
+
+    Arrays = dict[str, npt.NDArray[Any]]
+
+CELLS, PROBABILITIES = "cells.jsonl", "probabilities.npz"
+
+JOURNAL = Path("tune", "journal.log")
+"""What `tune` tried, where it was kept in the store."""
+
+UNIT = 65535
+"""Probabilities are kept as whole numbers of 1/65535; which class has the highest is kept as it is."""
+
+
+def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder: Path) -> None:
+    """Write cells and matrices of a store in the small form.
+
+    Args:
+        store: where they are.
+        digests: of the cells; those without a record are left out.
+        identities: of the matrices, as the store knows them.
+        folder: where to; made if it is not there.
+
+    Raises:
+        KdbenchError: if a record or a file that belongs to one is damaged.
+    """
+    import numpy as np
+
+    lines: list[str] = []
+    kept: dict[str, npt.NDArray[Any]] = {}
+    for digest in sorted(digests):
+        record = store.record(digest)
+        if record is None:
+            continue
+        line: dict[str, Any] = {"record": json.loads(record.to_json()), "curve": store.curve(digest)}
+        if record.status == "done":
+            line["arrays"] = dict(_packed(digest, store.predictions(digest), kept))
+        lines.append(json.dumps(line, ensure_ascii=False))
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **dict(sorted(kept.items())))
+    write_whole(folder / PROBABILITIES, buffer.getvalue())
+    write_whole(folder / CELLS, "".join(f"{line}\n" for line in lines))
+    _copy_memory(store.root, set(identities), folder)
+
+
+def unpack(folder: Path, store: Store) -> None:
+    """Write what was packed as an ordinary store that is empty yet.
+
+    Raises:
+        KdbenchError: if it was not packed, or is damaged.
+    """
+    import numpy as np
+
+    path = folder / CELLS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        raw = (folder / PROBABILITIES).read_bytes()
+        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+            kept = dict(arrays)
+    except OSError as error:
+        raise KdbenchError(
+            f"{error.filename or folder}: {error.strerror or error}; wanted what `publish` wrote"
+        ) from None
+    except Exception as error:  # numpy raises many kinds where a header is not what it should be
+        raise KdbenchError(f"{folder / PROBABILITIES} is damaged: {first_line(error)}") from None
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = json.loads(text)
+            record = Record.from_json(json.dumps(line["record"]))
+            predictions = (
+                {name: _unpacked(kept[at]) for name, at in line["arrays"].items()} if "arrays" in line else None
+            )
+            curve = str(line["curve"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise KdbenchError(f"{path}, line {number}: {first_line(error)}") from None
+        weights = {name: checksum for name, checksum in record.files.items() if name == WEIGHTS}
+        made = store.finish(record, curve=curve, predictions=predictions)
+        # What taught a student is known by its hash, also where the weights themselves are not here.
+        write_whole(store.folder(record.digest) / "record.json", replace(made, files=made.files | weights).to_json())
+    for path in _memory(folder):
+        _write(store.root / path, (folder / path).read_bytes())
+
+
+def _packed(digest: str, arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
+    """Keep a cell's arrays; yields the name of each with the name under which it is kept.
+
+    What many cells share, such as the labels of the test windows, is kept once.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f":
+            at, array = f"{digest}-{name}", _whole_numbers(array)
+        else:
+            shape = f"{array.dtype} {array.shape}".encode()
+            at = f"{name}-{hashlib.sha256(shape + array.tobytes()).hexdigest()[:12]}"
+        kept[at] = array
+        yield name, at
+
+
+def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint16]:
+    """Probabilities (N, C) of logits (N, C), in units of 1/65535; the first of equals has the highest, as in logits."""
+    import numpy as np
+
+    wide = logits.astype(np.float64)
+    odds = np.exp(wide - wide.max(axis=1, keepdims=True))
+    units: npt.NDArray[np.uint16] = np.rint(UNIT * odds / odds.sum(axis=1, keepdims=True)).astype(np.uint16)
+    said, rounded = wide.argmax(axis=1), units.argmax(axis=1)
+    rows = np.flatnonzero(said != rounded)
+    units[rows, said[rows]] += 1
+    return units
+
+
+def _unpacked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Logits of probabilities, what was rounded to none taken for a quarter of a unit; other arrays as they are."""
+    import numpy as np
+
+    if array.dtype != np.uint16:
+        return array
+    return np.log(np.maximum(array.astype(np.float64), 0.25) / UNIT).astype(np.float32)
+
+
+def _memory(root: Path) -> list[Path]:
+    """Files that say what cells are for, and what a search tried, relative to the root."""
+    found = [path for kind in (*MEMORY, JOURNAL.parent.name) for path in (root / kind).rglob("*")]
+    whole = [path.relative_to(root) for path in found if path.is_file() and not path.name.startswith(".")]
+    return sorted(path for path in whole if path.parts[0] in MEMORY or path == JOURNAL)
+
+
+def _copy_memory(root: Path, identities: set[str], folder: Path) -> None:
+    """Keep which matrices were run, what each was written out to, methods in files and searches; no other matrices."""
+    wanted = [path for path in _memory(root) if path.parts[0] not in ("matrices", "plans") or path.stem in identities]
+    for path in _memory(folder):
+        if path not in wanted:
+            (folder / path).unlink()
+    for path in wanted:
+        _write(folder / path, (root / path).read_bytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content)

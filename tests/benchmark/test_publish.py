@@ -1,0 +1,107 @@
+"""A published folder: its records are enough for every page of it, without the store, the data or the weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kdbench.store.packed import UNIT
+from kdbench.store.records import Store
+
+PAGES = ["gain.png", "report.html", "runs.csv", "stats.md", "summary.csv", "table.bib", "table.md", "table.tex"]
+
+
+@pytest.fixture(scope="module")
+def folder(server: Any, done: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was published of a store that is gone. Not to be written."""
+    place = tmp_path_factory.mktemp("published")
+    shutil.copytree(done, place / "runs")
+    ended = server("publish", place / "paper", "--store", place / "runs")
+    assert ended.code == 0, ended.err
+    shutil.rmtree(place / "runs")
+    return place / "paper"
+
+
+@pytest.fixture
+def paper(folder: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be written."""
+    shutil.copytree(folder, tmp_path / "paper")
+    return tmp_path / "paper"
+
+
+def test_a_folder_has_every_page_and_the_table_is_that_of_the_store(folder: Path, call: Any, copy: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == PAGES
+    assert (folder / "table.md").read_text() == call("table").out
+    assert (folder / "summary.csv").read_text().splitlines()[0] == call("table", "--format", "csv-summary").out.split(
+        "\n"
+    )[0]
+
+
+def test_every_page_is_made_again_from_the_records_byte_for_byte(paper: Path, call: Any) -> None:
+    before = {name: (paper / name).read_bytes() for name in PAGES}
+    assert call("publish", paper, "--check").out == "all as their records say\n"
+    for name in PAGES:
+        (paper / name).unlink()
+    ended = call("publish", paper, "--again")
+    assert ended.out.splitlines() == [f"wrote {paper / name}" for name in PAGES]
+    assert {name: (paper / name).read_bytes() for name in PAGES} == before
+
+
+def test_a_page_that_was_edited_is_named(paper: Path, call: Any) -> None:
+    (paper / "table.md").write_text((paper / "table.md").read_text().replace("kd", "best"))
+    (paper / "runs.csv").unlink()
+    ended = call("publish", paper, "--check")
+    assert ended.code == 1
+    assert ended.out.splitlines() == [
+        f"{paper / name} is not what its records give" for name in ("runs.csv", "table.md")
+    ]
+    assert not (paper / "runs.csv").exists()
+
+
+def test_probabilities_are_those_of_the_store_and_say_the_same_classes(
+    folder: Path, done: Path, cells: Callable[[Path], list[Path]]
+) -> None:
+    lines = [json.loads(line) for line in (folder / "records" / "cells.jsonl").read_text().splitlines()]
+    assert [line["record"]["digest"] for line in lines] == sorted(path.name for path in cells(done))
+    with np.load(folder / "records" / "probabilities.npz") as kept:
+        for line in lines:
+            there = Store(done).predictions(line["record"]["digest"])
+            assert line["arrays"].keys() == there.keys()
+            units = kept[line["arrays"]["logits"]]
+            odds = np.exp(there["logits"] - there["logits"].max(axis=1, keepdims=True))
+            np.testing.assert_allclose(units / UNIT, odds / odds.sum(axis=1, keepdims=True), atol=0.75 / UNIT)
+            assert (units.argmax(axis=1) == there["logits"].argmax(axis=1)).all()
+            for name in ("y", "person"):
+                np.testing.assert_array_equal(kept[line["arrays"][name]], there[name], strict=True)
+
+
+def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
+    call: Any, job: Any, copy: Path, tmp_path: Path
+) -> None:
+    ended = call("publish", tmp_path / "new", *job, "--seeds", 3)
+    assert ended.code == 2
+    assert ended.error == f"quick was not run in {copy}; what is published was run (`kdbench list runs`)"
+    assert not (tmp_path / "new").exists()
+    for option in ("--again", "--check"):
+        ended = call("publish", tmp_path / "new", option)
+        assert ended.code == 2
+        assert ended.error.endswith("/new/records/cells.jsonl: No such file or directory; wanted what `publish` wrote")
+    assert call("publish", tmp_path / "new", "--again", "--check").code == 2
+
+
+@pytest.mark.parametrize("name", ["cells.jsonl", "probabilities.npz"])
+def test_damaged_records_are_named_and_no_page_is_written(name: str, paper: Path, call: Any) -> None:
+    path = paper / "records" / name
+    path.write_bytes(path.read_bytes()[:-400])
+    before = {each: (paper / each).read_bytes() for each in PAGES}
+    ended = call("publish", paper, "--again")
+    assert ended.code == 2
+    assert name in ended.error
+    assert "\n" not in ended.error
+    assert {each: (paper / each).read_bytes() for each in PAGES} == before
