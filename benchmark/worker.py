@@ -7,29 +7,27 @@ import io
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import lru_cache
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from kdbench.account import metrics_of, numbers, record_of, warned
 from kdbench.catalog.build import load_data
 from kdbench.catalog.find import METHODS, NETWORKS
 from kdbench.costs.counting import parameters
 from kdbench.costs.timing import costs
-from kdbench.data import protocol, sealed
+from kdbench.data import Prepared, protocol, sealed
 from kdbench.errors import KdbenchError
 from kdbench.files import Refused
+from kdbench.fitting import run_fitted
 from kdbench.machine import Runtime
-from kdbench.provenance.environment import commit, device_name, peak_memory, versions
 from kdbench.provenance.sources import sources
-from kdbench.results.metrics import by_person
-from kdbench.results.record import SCHEMA, TRAIN_ACCURACY, Record
+from kdbench.results.record import TRAIN_ACCURACY, Record
 from kdbench.schedule.jobs import Job
 from kdbench.spec.cell import Cell, Part
 from kdbench.store.artefacts import read_checkpoint, read_weights, write_checkpoint, write_weights
@@ -80,21 +78,23 @@ def run_job(
 
 def _run_claimed(job: Job, store: Store, runtime: Runtime, on_epoch: Callable[[], None], contained: bool) -> Record:
     cell = job.cell
+    if cell.fitted:
+        return run_fitted(cell, _data(job, runtime), store)
     with reproducible(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         device = torch.device(runtime.device)
         taught_by = None if cell.teacher_cell is None else store.weights_hash(cell.teacher_cell)
         attempt = _Attempt(Work(cell, _given(job, store, runtime, device)), store, runtime, contained)
         reason = attempt.run(on_epoch)
-    record = _record(
+    record = record_of(
         cell,
         reason,
         attempt.work.split.side,
         device,
-        metrics={} if attempt.result is None else _metrics(attempt.result),
+        metrics={} if attempt.result is None else metrics_of(attempt.result),
         facts={} if attempt.result is None else attempt.result.facts,
         costs=attempt.costs,
-        warnings=sorted({_said(each.message) for each in caught}),
+        warnings=warned(each.message for each in caught),
         seconds=attempt.seconds,
         teacher_weights=taught_by,
         failure=attempt.failure if reason else "",
@@ -121,8 +121,21 @@ def lost(job: Job, runtime: Runtime, reason: str, failure: str) -> Record:
     store = Store(runtime.store)
     with claimed(store, job.digest, replaces=job.replaces):
         side, device = protocol(job.cell.protocol).side, torch.device(runtime.device)
-        record = _record(job.cell, reason, side, device, failure=failure)
+        record = record_of(job.cell, reason, side, device, failure=failure)
         return store.finish(record, curve="")
+
+
+def _data(job: Job, runtime: Runtime) -> Prepared:
+    """The windows that the cell is planned on.
+
+    Raises:
+        KdbenchError: if the data are not those of the plan.
+    """
+    data = _worker_data(job.dataset, runtime)
+    if data.digest != job.cell.data:
+        raise KdbenchError(f"{job.cell.dataset_name} changed since the plan was made; plan again")
+    # A search must not even be able to know the test people.
+    return sealed(data) if protocol(job.cell.protocol).side == "validation" else data
 
 
 def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Given:
@@ -131,13 +144,7 @@ def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Gi
     Raises:
         KdbenchError: if the data are not those of the plan, or the teacher's files cannot be read.
     """
-    cell = job.cell
-    data = _worker_data(job.dataset, runtime)
-    if data.digest != cell.data:
-        raise KdbenchError(f"{cell.dataset_name} changed since the plan was made; plan again")
-    chosen = protocol(cell.protocol)
-    if chosen.side == "validation":  # a search must not even be able to know the test people
-        data = sealed(data)
+    cell, data, chosen = job.cell, _data(job, runtime), protocol(job.cell.protocol)
     taught = None
     if cell.teacher_cell is not None:
         logits = store.predictions(cell.teacher_cell)["logits"]
@@ -209,7 +216,7 @@ class _Attempt:
             self.work.build()
             self._train(on_epoch)
             result = self.work.evaluate()
-            self.result = replace(result, facts=_numbers(result.facts))
+            self.result = replace(result, facts=numbers(result.facts))
             self.costs = _costs_of_run(self.work)
         except Refused:
             raise
@@ -242,7 +249,7 @@ class _Attempt:
 
         def observe(training: Training) -> None:
             nonlocal last
-            training.curve[-1] = {**_numbers(training.curve[-1]), TRAIN_ACCURACY: _train_accuracy(self.work)}
+            training.curve[-1] = {**numbers(training.curve[-1]), TRAIN_ACCURACY: _train_accuracy(self.work)}
             if training.epoch < cell.recipe.epochs and time.monotonic() - last >= self.runtime.checkpoint_seconds:
                 state = {"training": training.state(), "sources": made_from, "seconds": self.seconds}
                 write_checkpoint(store, cell.digest, state)
@@ -257,39 +264,11 @@ class _Attempt:
         self.work.train(observe)
 
 
-def _record(cell: Cell, reason: str | None, side: str, device: torch.device, **told: Any) -> Record:
-    """A record; ``told`` is what only a training that did not lose its process can say."""
-    unknown = {"metrics": {}, "facts": {}, "costs": {}, "warnings": [], "seconds": 0.0}
-    return Record(
-        **{**unknown, **told},
-        schema=SCHEMA,
-        digest=cell.digest,
-        cell=cell.plain,
-        kind=METHODS.get(cell.method.name).kind,
-        status="failed" if reason else "done",
-        reason=reason,
-        side=side,
-        peak_memory=peak_memory(device),
-        device=device_name(device),
-        versions=versions(),
-        sources=sources(cell),
-        commit=commit(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
 def _train_accuracy(work: Work) -> float:
     """Share of evenly spaced training windows that what is deployed gets right, in evaluation mode."""
     few = slice(None, None, -(-len(work.x) // LEARNT_FROM))
     guessed = predict(work.deployed(), work.x[few]).argmax(dim=1)
     return float((guessed == work.y[few]).double().mean())
-
-
-def _metrics(result: Result) -> dict[str, dict[str, Any]]:
-    """The result's metrics, with the student's for each person."""
-    kept = result.predictions
-    people = by_person(kept["logits"], kept["y"], kept["person"])
-    return result.metrics | {"student": result.metrics["student"] | {"by_person": people}}
 
 
 def _costs_of_run(work: Work) -> dict[str, float]:
@@ -312,28 +291,6 @@ def _costs_of(work: Work, part: Part | None, network: nn.Module) -> dict[str, fl
     if key not in _costs:
         _costs[key] = costs(network, channels, length, seconds=TIMED)
     return dict(_costs[key])
-
-
-def _numbers(facts: Any) -> dict[str, float]:
-    """What a method reports about itself, as plain numbers.
-
-    Raises:
-        TypeError: if something of it is no number.
-    """
-    if not isinstance(facts, Mapping):
-        raise TypeError(f"facts are a {type(facts).__name__}, wanted a dict of numbers by name")
-    for key, value in facts.items():
-        if not isinstance(key, str) or not isinstance(value, Real):
-            raise TypeError(f"the fact {key!r} is a {type(value).__name__}, wanted a number by a name")
-    return {printable(key): float(value) for key, value in facts.items()}
-
-
-def _said(warning: Warning | str) -> str:
-    """A warning as a text that can be kept."""
-    try:
-        return printable(str(warning))
-    except Exception:
-        return type(warning).__name__
 
 
 def _csv(curve: list[dict[str, Any]]) -> str:

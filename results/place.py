@@ -8,10 +8,12 @@ UNTUNED = "untuned"
 
 
 class RowRole(StrEnum):
-    """What a row of a table is: one of the two networks trained alone, which is not ranked, or a method."""
+    """What a row of a table is: one of the two networks trained alone, what they are set beside that is no network,
+    neither of which is ranked, or a method."""
 
     TEACHER = "teacher"
     STUDENT = "student"
+    REFERENCE = "reference"
     METHOD = "method"
 
 

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any, Literal
 
 SCHEMA = 1
@@ -85,8 +86,29 @@ class Record:
 
         Raises ``TypeError`` on a value that is not JSON data, such as a tensor.
         """
-        content = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        content = self.plain()
         return json.dumps({**content, "check": _checksum(content)}, indent=1, allow_nan=False)
+
+    def plain(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_plain(cls, content: Mapping[str, Any]) -> "Record":
+        """The record that ``plain`` gave; a null among facts, costs and seconds reads as NaN.
+
+        Raises ``ValueError`` on missing or unknown fields, or wrong types.
+        """
+        needed, names = _names()
+        if not needed <= content.keys() <= names:
+            missing, unknown = sorted(needed - content.keys()), sorted(content.keys() - names)
+            raise ValueError(f"record: fields missing: {missing}, unknown: {unknown}; wanted: {sorted(names)}")
+        given = dict(content)
+        for name in ("facts", "costs"):
+            if isinstance(given[name], dict):
+                given[name] = {key: _number(value) for key, value in given[name].items()}
+        given["seconds"] = _number(given["seconds"])
+        return cls(**given)
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
@@ -105,19 +127,18 @@ class Record:
             raise ValueError(f"record: schema {content.get('schema')!r} came, schema {SCHEMA} is wanted")
         check = content.pop("check", None)
         came = _checksum(content)
-        names = {f.name for f in fields(cls)}
-        needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
-        if not needed <= content.keys() <= names:
-            missing, unknown = sorted(needed - content.keys()), sorted(content.keys() - names)
-            raise ValueError(f"record: fields missing: {missing}, unknown: {unknown}; wanted: {sorted(names)}")
-        for name in ("facts", "costs"):
-            if isinstance(content[name], dict):
-                content[name] = {key: _number(value) for key, value in content[name].items()}
-        content["seconds"] = _number(content["seconds"])
-        record = cls(**content)
+        record = cls.from_plain(content)
         if check not in (None, came):
             raise ValueError(f"record: its checksum is {came}, {_short(check)} is wanted: it is damaged")
         return record
+
+
+@cache
+def _names() -> tuple[frozenset[str], frozenset[str]]:
+    """Fields that every record has, and all."""
+    known = fields(Record)
+    needed = (f.name for f in known if f.default is MISSING and f.default_factory is MISSING)
+    return frozenset(needed), frozenset(f.name for f in known)
 
 
 def _checksum(content: dict[str, Any]) -> str:
@@ -156,22 +177,36 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _maps(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(_is_text(k) and holds(v) for k, v in value.items())
+def _maps(holds: Callable[[Any], bool], usual: frozenset[type] = frozenset()) -> Callable[[Any], bool]:
+    """Whether a value is an object whose values hold; those of the usual types do, which is seen at once."""
+
+    def check(value: Any) -> bool:
+        if not _is_object(value):
+            return False
+        return usual.issuperset(map(type, value.values())) or all(map(holds, value.values()))
+
+    return check
+
+
+_TEXT_ALONE = frozenset({str})
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and (_TEXT_ALONE.issuperset(map(type, value)) or all(map(_is_text, value)))
 
 
 _TEXT = ("text", _is_text)
 _TEXT_OR_NONE = ("text or nothing", lambda value: value is None or _is_text(value))
-_NUMBERS = ("an object of numbers", _maps(_is_number))
-_TEXTS = ("an object of texts", _maps(_is_text))
+_NUMBERS = ("an object of numbers", _maps(_is_number, frozenset({int, float})))
+_TEXTS = ("an object of texts", _maps(_is_text, _TEXT_ALONE))
 _WANTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "digest": _TEXT,
-    "cell": ("an object", _maps(lambda _: True)),
+    "cell": ("an object", _is_object),
     "kind": _TEXT,
     "status": ("'done' or 'failed'", lambda value: value in ("done", "failed")),
     "reason": _TEXT_OR_NONE,
     "side": ("'test' or 'validation'", lambda value: value in ("test", "validation")),
-    "metrics": ("an object of objects", _maps(_maps(lambda _: True))),
+    "metrics": ("an object of objects", _maps(_is_object)),
     "facts": _NUMBERS,
     "costs": _NUMBERS,
     "warnings": ("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),

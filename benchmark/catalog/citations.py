@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, Names
+from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, REFERENCE_NAMES, Names
 from kdbench.errors import KdbenchError
 
 
@@ -36,8 +36,8 @@ class Citation:
 
 
 def method_citation(name: str) -> Citation | None:
-    """The first publication that a method's docstring names after ``Source:``; None where it names none."""
-    for node in _nodes(METHOD_NAMES, name):
+    """The first publication that the docstring of a method or a reference names after ``Source:``; else None."""
+    for node in _nodes(REFERENCE_NAMES if name in REFERENCE_NAMES.built_in else METHOD_NAMES, name):
         text = (ast.get_docstring(node) or "") if isinstance(node, ast.ClassDef) else ""
         found = re.search(r"Source: (.*?)(?:\n\n|\Z)", text, re.DOTALL)
         if found:

@@ -12,15 +12,16 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from kdbench.architectures import Backbone
-from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, Definition, Names
+from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, REFERENCE_NAMES, Definition, Names
 from kdbench.catalog.schema import Setting, closed, settings_of, short
 from kdbench.data import Dataset
 from kdbench.errors import KdbenchError
 from kdbench.methods import Method
+from kdbench.references import Reference
 from kdbench.spec.cell import Part
 from kdbench.spec.words import Spec
 
-T = TypeVar("T", bound=Method | Backbone | Dataset)
+T = TypeVar("T", bound=Method | Backbone | Dataset | Reference)
 
 
 _outsiders: set[str] = set()
@@ -147,4 +148,5 @@ class Catalog(Generic[T]):
 
 METHODS: Catalog[Method] = Catalog(METHOD_NAMES, Method)
 NETWORKS: Catalog[Backbone] = Catalog(NETWORK_NAMES, Backbone)
+REFERENCES: Catalog[Reference] = Catalog(REFERENCE_NAMES, Reference)
 DATASETS: Catalog[Dataset] = Catalog(DATASET_NAMES, Dataset)

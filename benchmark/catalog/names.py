@@ -50,7 +50,7 @@ def file_name(path: Path) -> str:
     except OSError as error:
         raise KdbenchError(f"cannot read {path}: {error.strerror}") from None
     if not re.fullmatch(r"\w+", path.stem):
-        raise KdbenchError(f"{path}: a method's file is called by letters, digits and _, as in my_method.py")
+        raise KdbenchError(f"{path}: such a file is called by letters, digits and _, as in my_method.py")
     return f"{path.stem}@{hashlib.sha256(content).hexdigest()[:HASH]}"
 
 
@@ -138,4 +138,5 @@ class Names:
 
 METHOD_NAMES = Names("methods", "kdbench.methods", Definition("kdbench.methods._base", "Method"))
 NETWORK_NAMES = Names("architectures", "kdbench.architectures", Definition("kdbench.architectures._base", "Backbone"))
+REFERENCE_NAMES = Names("references", "kdbench.references", Definition("kdbench.references._base", "Reference"))
 DATASET_NAMES = Names("datasets", "kdbench.data", Definition("kdbench.data._base", "Dataset"))

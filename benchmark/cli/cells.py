@@ -47,4 +47,4 @@ def verify(cells: tuple[str, ...], sample: int | None, **chosen: Any) -> None:
     """
     if bool(cells) == bool(sample):
         raise click.UsageError("give the cells, or how many are to be drawn: --sample N")
-    sys.exit(0 if session(chosen, last=True).verify(cells, sample or 0) else 1)
+    sys.exit(0 if session(chosen, last=True, brief=False).verify(cells, sample or 0) else 1)

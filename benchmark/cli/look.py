@@ -77,7 +77,7 @@ def list_(kind: str | None, store: Path) -> None:
 def show(name: str) -> None:
     """Explain a method, network, dataset, matrix, list of pairs, recipe or protocol: source, formula, settings.
 
-    Also the method in a .py file, and the matrix in a .toml file or in a store's .json.
+    Also the method or network in a .py file, and the matrix in a .toml file or in a store's .json.
     """
     from kdbench.commands.listing import page
 

@@ -105,7 +105,7 @@ def status(verify: bool, state: str | None, as_json: bool, watch: bool, **chosen
         text, well = verify_text(Store(chosen["store"]))
         echo(text)
         sys.exit(0 if well else 1)
-    asked = session(chosen, last=True)
+    asked = session(chosen, last=True, brief=not watch)
     if state or as_json:
         echo(asked.cells(state, as_json=as_json))
         return

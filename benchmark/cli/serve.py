@@ -21,15 +21,19 @@ def ui(store: Path, port: int) -> None:
     """Open the tracked runs in MLflow's pages, on this machine only. Stop it with Ctrl-C."""
     from kdbench.errors import MachineError
 
+    taken = MachineError(f"port {port} of this machine is taken; another is chosen with --port")
     if not free(port):
-        raise MachineError(f"port {port} of this machine is taken; another is chosen with --port")
+        raise taken
     from kdbench.track.pages import ui_command
 
     command, environment, page = ui_command(store, port)
     echo(f"open {page}\n(starting takes some seconds; Ctrl-C stops it)")
-    if code := serve([sys.executable, *command], {**os.environ, **environment}):
-        raise MachineError(f"MLflow's server ended by itself, with exit code {code}")
-    sys.exit(0)
+    code = serve([sys.executable, *command], {**os.environ, **environment})
+    if code is None:
+        sys.exit(0)
+    if not free(port):  # by another server, while this one was starting
+        raise taken
+    raise MachineError(f"MLflow's server ended by itself, with exit code {code}")
 
 
 @main.group()
@@ -75,8 +79,11 @@ def free(port: int) -> bool:
     return True
 
 
-def serve(command: list[str], environment: dict[str, str]) -> int:
-    """Run a server until it ends, or until this process is stopped: then it ends with all processes that it started."""
+def serve(command: list[str], environment: dict[str, str]) -> int | None:
+    """Run a server until it ends by itself, and give its exit code.
+
+    None where this process is stopped: then the server ends, with all processes that it started.
+    """
     import signal
     import subprocess
 
@@ -86,7 +93,7 @@ def serve(command: list[str], environment: dict[str, str]) -> int:
         return server.wait()
     except KeyboardInterrupt:
         echo("stopped")
-        return 0
+        return None
     finally:
         if hasattr(os, "killpg"):
             with suppress(ProcessLookupError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +32,12 @@ from kdbench.errors import KdbenchError
 
 if TYPE_CHECKING:
     from kdbench.session import Session
+    from kdbench.track.target import Target
 
 STOPPED = "stopped; finished trials, cells and checkpoints are kept, run the same command again to go on"
 
 HOW = ("trials", "storage", "jobs", "executor", "prune", "stale")
+_SELECTING = ("config", "stored", "name", "datasets", "pairs", "methods", "recipe", "settings")
 DEFAULTS = {"protocol": "subject-val-v1", "seeds": "1"}
 in_storage = click.option(
     "--storage",
@@ -48,7 +52,7 @@ EPILOG = """\b
 Examples:
   kdbench tune --recipe cpu --dry-run                what it would run, and for about how long
   kdbench tune -c mine.toml -j 8                     20 trials of every row of a matrix; mine-preset.toml
-  kdbench tune -c mine.toml -j 8 --trials 40         20 more; what was run counts
+  kdbench tune -c mine.toml -j 8 --trials 40         20 more; what was run counts, if the same teacher teaches
   kdbench tune status                                from another terminal: how far it is, and what failed
   kdbench tune table                                 what was found, and how much hangs on it
   kdbench tune plot                                  history and slices, a figure for each row
@@ -94,11 +98,16 @@ def tune(context: click.Context, /, *, dry_run: bool, output: Path | None, no_te
         how = {name: chosen.pop(name) for name in HOW} | {"teacher": not no_teacher}
         no_track, tracking_uri = chosen.pop("no_track"), chosen.pop("tracking_uri")
         asked = session(chosen | {key: chosen[key] or value for key, value in DEFAULTS.items()})
-        try:
-            _tune(asked, how, output, dry_run=dry_run)
-        finally:  # also what a search that is stopped has finished
-            if not (no_track or dry_run):
-                _track(asked.runtime.store, how["storage"], tracking_uri)
+        if dry_run:
+            from kdbench.commands.tune import AskTune, preview
+
+            echo(preview(asked.matrix, asked.runtime, AskTune(**how)))
+            return
+        from kdbench.track.target import Target
+
+        tracked = None if no_track else Target(asked.runtime.store, tracking_uri)
+        with _tracking(tracked, how["storage"]):
+            _tune(asked, how, output, _again(context))
 
 
 def _refuse_options(context: click.Context) -> None:
@@ -110,12 +119,19 @@ def _refuse_options(context: click.Context) -> None:
             raise click.UsageError(said)
 
 
-def _tune(asked: Session, how: dict[str, Any], output: Path | None, *, dry_run: bool) -> None:
-    if dry_run:
-        from kdbench.commands.tune import AskTune, preview
+def _again(context: click.Context) -> str:
+    """The command that runs what is tuned here, but for its preset."""
+    given: list[str] = []
+    for parameter in context.command.params:
+        value, name = context.params.get(str(parameter.name)), str(parameter.name)
+        told = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if told and name in ("store", *_SELECTING) and name not in DEFAULTS:
+            for each in value if isinstance(value, tuple) else (value,):
+                given += [parameter.opts[-1], str(each)]
+    return shlex.join(["kdbench", "run", *given])
 
-        echo(preview(asked.matrix, asked.runtime, AskTune(**how)))
-        return
+
+def _tune(asked: Session, how: dict[str, Any], output: Path | None, again: str) -> None:
     path = output or Path(f"{asked.matrix.name}-preset.toml")
     if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):  # said before hours of search, not after
         raise KdbenchError(f"{path.parent} is no folder that can be written to; -o names the preset's file")
@@ -129,27 +145,37 @@ def _tune(asked: Session, how: dict[str, Any], output: Path | None, *, dry_run: 
             sys.exit(stop.exit_code)
     echo(tuned.text)
     write(tuned.preset.to_toml(), path)
-    echo(f"`kdbench run --preset {path}` uses it", err=True)
+    echo(f"`{again} --preset {shlex.quote(str(path))}` uses it", err=True)
 
 
-def _track(store: Path, storage: str | None, tracking_uri: str | None) -> None:
-    """Write the trials to MLflow, where it is installed; a fault is said and changes nothing else."""
+@contextmanager
+def _tracking(target: Target | None, storage: str | None) -> Iterator[None]:
+    """Write the trials to MLflow beside the search, where it is installed; a fault is said and changes nothing else."""
     from importlib.util import find_spec
 
     from kdbench.text import first_line
     from kdbench.track.process import WritingProcess
-    from kdbench.track.target import Target
 
-    if (storage is None and not (store / "tune").is_dir()) or find_spec("mlflow") is None:
-        return
+    writing = None
+    if target is not None and find_spec("mlflow") is None:
+        echo("mlflow is not installed: trials are kept, not tracked", err=True)
+    elif target is not None:
+        try:
+            target.root.mkdir(parents=True, exist_ok=True)
+            writing = WritingProcess(target, storage=storage)
+        except OSError as error:
+            echo(f"not tracked: {first_line(error)}", err=True)
+    refused = False
     try:
-        writing = WritingProcess(Target(store, tracking_uri))
-    except OSError as error:
-        echo(f"not tracked: {first_line(error)}", err=True)
-        return
-    writing.end("trials", storage or "")
-    for fault in writing.faults():
-        echo(f"not tracked: {fault}", err=True)
+        yield
+    except KdbenchError:
+        refused = True  # and said; what it could not be tracked for is the same
+        raise
+    finally:  # also what a search that is stopped has finished
+        if writing is not None:
+            writing.end("trials")
+            for fault in [] if refused else writing.faults():
+                echo(f"not tracked: {fault}", err=True)
 
 
 @tune.command()

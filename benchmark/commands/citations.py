@@ -9,7 +9,7 @@ from kdbench.results.render import bibtex
 
 def citations(plan: Plan) -> str:
     """BibTeX of the methods and datasets of a plan, each under its name; those whose source is not known are named."""
-    methods = dict.fromkeys(cell.method.name for cell in plan.cells.values())
+    methods = dict.fromkeys(cell.student.name if cell.fitted else cell.method.name for cell in plan.cells.values())
     datasets = dict.fromkeys(cell.dataset.name for cell in plan.cells.values())
     found: dict[str, Citation | None] = {name: method_citation(name) for name in methods}
     found |= {name: dataset_citation(name) for name in datasets}

@@ -8,17 +8,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kdbench.catalog.find import DATASETS, METHODS, NETWORKS, Catalog
+from kdbench.catalog.find import DATASETS, METHODS, NETWORKS, REFERENCES, Catalog
 from kdbench.catalog.schema import Setting, settings_of
 from kdbench.data import PROTOCOLS
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import Method
+from kdbench.references import Reference
 from kdbench.settings import Choice
 from kdbench.spec.matrix import Matrix, shipped_matrices
 from kdbench.spec.pairs import pair_lists
 from kdbench.spec.recipe import RECIPES
 from kdbench.spec.words import show_value
 from kdbench.text import aligned, counted, first_line
+
+KINDS: tuple[tuple[str, Catalog[Any]], ...] = (
+    *(("method", METHODS), ("reference", REFERENCES)),
+    *(("network", NETWORKS), ("dataset", DATASETS)),
+)
+"""Classes that have a page, by what each is."""
 
 
 def listing(kind: str | None) -> str:
@@ -30,6 +37,7 @@ def listing(kind: str | None) -> str:
     kinds: dict[str, Callable[[], list[list[str]]]] = {
         "methods": _methods,
         "networks": _networks,
+        "references": lambda: _each(REFERENCES, lambda cls: [summary(cls)], 1),
         "datasets": lambda: _each(DATASETS, lambda cls: [summary(cls)], 1),
         "matrices": lambda: [[name, Matrix.load(name).description] for name in shipped_matrices()],
         "pairs": lambda: [[name, str(len(some.pairs)), some.description] for name, some in pair_lists().items()],
@@ -50,17 +58,17 @@ def listing(kind: str | None) -> str:
 def page(name: str) -> str:
     """Everything about a method, network, dataset, matrix, list of pairs, recipe or protocol of that name.
 
-    Or about the method that a ``.py`` file defines, or the matrix of a ``.toml`` file or of a store's ``.json``.
+    Or about the method or network that a ``.py`` file defines, or the matrix of a ``.toml`` or of a store's ``.json``.
 
     Raises:
         KdbenchError: if there is none.
     """
     if name.endswith(".py"):
-        return _class_page(Path(name).stem, "method", METHODS.read(Path(name)))
+        return _file_page(Path(name))
     if name.endswith((".toml", ".json")):
         return _matrix_page(Matrix.load(name))
     parts = []
-    for kind, catalog in (("method", METHODS), ("network", NETWORKS), ("dataset", DATASETS)):
+    for kind, catalog in KINDS:
         if name in catalog.names():
             parts.append(_class_page(name, kind, catalog.get(name)))
     if name in shipped_matrices():
@@ -74,7 +82,7 @@ def page(name: str) -> str:
     if name in PROTOCOLS:
         parts.append(f"{name} (protocol)\n\n{PROTOCOLS[name]}")
     if not parts:
-        names = [*METHODS.names(), *NETWORKS.names(), *DATASETS.names()]
+        names = [name for _, catalog in KINDS for name in catalog.names()]
         names += [*shipped_matrices(), *pair_lists(), *RECIPES, *PROTOCOLS]
         bare = name.partition("(")[0].strip()
         if bare != name and bare in names:
@@ -83,8 +91,21 @@ def page(name: str) -> str:
     return "\n\n\n".join(parts)
 
 
+def _file_page(path: Path) -> str:
+    """Of a method, or else of a network."""
+    try:
+        return _class_page(path.stem, "method", METHODS.read(path))
+    except KdbenchError as error:
+        try:
+            return _class_page(path.stem, "network", NETWORKS.read(path))
+        except KdbenchError:
+            raise error from None
+
+
 def _class_page(name: str, kind: str, cls: type) -> str:
     lines = [f"{name} ({kind})", "", inspect.getdoc(cls) or ""]
+    if issubclass(cls, Reference):
+        lines += ["", f"stands among the methods of a matrix and is no method: {cls.note}"]
     if issubclass(cls, Method):
         lines += ["", f"kind: {cls.kind}; roles of the teacher: {', '.join(cls.roles)}"]
         checked = ", ".join(cls.checked_against) or "none"

@@ -18,7 +18,8 @@ from kdbench.results.sheet import Cell, Column, Sheet
 from kdbench.results.tables.costs import compression
 from kdbench.results.words.costs import HEADINGS, ratio, shown
 from kdbench.spec.pairs import pair_lists, parse_pairs
-from kdbench.spec.words import Spec
+from kdbench.spec.words import Spec, called, parse_method
+from kdbench.store.plugins import network
 from kdbench.text import aligned, first_line
 
 Size = tuple[tuple[str, ...], int, int]
@@ -115,7 +116,7 @@ def _lines(names: Sequence[str], size: Size, seconds: float, *, layers: bool) ->
     found: dict[str, _Line] = {}  # by label
     for group in _groups(names):
         try:
-            labels = [str(NETWORKS.short(spec)) for spec in group]
+            labels = [str(Spec(called(spec), NETWORKS.short(spec).settings)) for spec in group]
         except KdbenchError as error:
             if names:
                 raise
@@ -140,10 +141,10 @@ def _groups(names: Sequence[str]) -> list[list[Spec]]:
     groups: list[list[Spec]] = []
     for name in names:
         if name in pair_lists() or ":" in re.sub(r"\([^)]*\)", "", name):
-            groups += map(list, parse_pairs([name]))
+            groups += [list(map(network, pair)) for pair in parse_pairs([name])]
         else:
-            spec = Spec.parse(name)
-            if spec.name not in NETWORKS.names():
+            spec = network(parse_method(name))
+            if "@" not in spec.name and spec.name not in NETWORKS.names():
                 raise KdbenchError(
                     nearest("networks and lists of pairs", spec.name, [*NETWORKS.names(), *pair_lists()])
                 )
@@ -156,10 +157,10 @@ def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool
     channels, length = len(size[0]), size[1]
     try:
         with torch.random.fork_rng(devices=[]):
-            network = network_for(NETWORKS.get(part.name), part, *size)
+            measured = network_for(NETWORKS.get(part.name), part, *size)
         if not layers:
-            return _Line(label, costs(network, channels, length, seconds=seconds))
-        counted = counts(network, channels, length)
+            return _Line(label, costs(measured, channels, length, seconds=seconds))
+        counted = counts(measured, channels, length)
     except KdbenchError:  # channels that there are not
         raise
     except (ValueError, RuntimeError, MemoryError) as error:

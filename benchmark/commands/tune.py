@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from kdbench.tune.found import finished, preset_of
 from kdbench.tune.ledger import is_loss
 from kdbench.tune.pace import Pace
 from kdbench.tune.place import folder_of, ledger_of
-from kdbench.tune.search import Search, how
+from kdbench.tune.search import Search, facts_of, how
 from kdbench.tune.standby import Standby
 from kdbench.tune.subject import Subject, subjects
 
@@ -91,12 +92,16 @@ def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None
     with sharing(store), _search(where, ask, say) as search:
         plan = _plan(matrix, where)
         keep(store, matrix)
-        _count_left(search, plan, where, ask)
+        _count_left(search, plan, where, ask, _done(_asked(plan, ask), where, ask))
         say(f"{matrix.name}: {ask.trials} trials of every row; store {where.store}, {search.executor.slots} at a time")
         studies = [search.work_off(subject) for subject in subjects(plan) if subject.is_teacher and ask.teacher]
         preset = preset_of(matrix.name, studies, ask.trials, versions()) if studies else None
         plan = _plan(replace(matrix, preset=preset), where)
-        studies += [search.work_off(subject) for subject in subjects(plan) if not subject.is_teacher]
+        rows = [subject for subject in subjects(plan) if not subject.is_teacher]
+        _count_left(search, plan, where, ask, done := _done(rows, where, ask))
+        for line in _begun_anew([subject for subject in rows if not done[subject.name]], search, ask):
+            say(line)
+        studies += [search.work_off(subject) for subject in rows]
         found = preset_of(matrix.name, studies, ask.trials, versions())
         text = found_text(studies)
     if found is None:
@@ -110,6 +115,10 @@ def preview(matrix: Matrix, where: Runtime, ask: AskTune) -> str:
     plan = _plan(matrix, where)
     asked = _asked(plan, ask)
     size, known = _sizes(plan, where, asked)
+    teachers = [subject for subject in asked if subject.is_teacher]
+    preset = _found(matrix, teachers, where, ask)
+    taught = subjects(_plan(replace(matrix, preset=preset), where)) if preset else asked
+    asked = [*teachers, *(subject for subject in taught if not subject.is_teacher)]
     done = _done(asked, where, ask)
     lines, total, rest = [], 0.0, 0
     for subject in asked:
@@ -158,11 +167,35 @@ def _sizes(plan: Plan, where: Runtime, asked: Sequence[Subject]) -> tuple[dict[s
     return size, known
 
 
-def _count_left(search: Search, plan: Plan, where: Runtime, ask: AskTune) -> None:
+def _count_left(search: Search, plan: Plan, where: Runtime, ask: AskTune, done: dict[str, int]) -> None:
     """What the search shall know of the work before it, to tell the time left."""
     size, _ = _sizes(plan, where, _asked(plan, ask))
     search.pace.work.update(size)
-    search.pace.left.update(dict.fromkeys(size, ask.trials))
+    search.pace.left.update({name: ask.trials - done[name] for name in size if name in done})
+
+
+def _found(matrix: Matrix, teachers: Sequence[Subject], where: Runtime, ask: AskTune) -> Preset | None:
+    """What the teachers will teach with; None where there is none to tune, or their search is not at its end."""
+    done = _done(teachers, where, ask)
+    if not done or min(done.values()) < ask.trials:
+        return None
+    ledger = ledger_of(where.store, ask.storage, make=False)
+    assert ledger is not None
+    with closing(ledger):
+        studies = [ledger.study(subject.key(how(subject, prune=ask.prune))) for subject in teachers]
+        return preset_of(matrix.name, studies, ask.trials, versions())
+
+
+def _begun_anew(rows: Sequence[Subject], search: Search, ask: AskTune) -> Iterator[str]:
+    """A line on each row whose trials do not count, since another teacher taught them."""
+    known = [search.ledger.study(name) for name in search.ledger.names()]
+    for subject in rows:
+        now = json.loads(json.dumps(facts_of(subject, ask.trials, prune=ask.prune)))  # as the ledger has them
+        same = [key for key in now if key not in ("asks", "trials")]
+        for study in known:
+            if study.facts.get("asks") != now["asks"] and all(study.facts.get(key) == now[key] for key in same):
+                count = counted(len(finished(study)), "trial")
+                yield f"{subject.name}: {count} under another teacher, found with another budget, do not count here"
 
 
 def _done(asked: Sequence[Subject], where: Runtime, ask: AskTune) -> dict[str, int]:

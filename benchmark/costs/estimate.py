@@ -13,6 +13,9 @@ from kdbench.data import Description
 from kdbench.machine import Runtime
 from kdbench.spec.cell import Cell, Part
 
+FITTED = 3e7
+"""What fitting a reference counts for each window: about as long as a small network needs for an epoch or two."""
+
 
 class Estimate:
     """Guesses for the cells of one run.
@@ -29,6 +32,8 @@ class Estimate:
     def __call__(self, cell: Cell, dataset: Part) -> float:
         """A cell's work, trained on a dataset's windows; only ratios between cells matter."""
         windows, about = self._data(dataset)
+        if cell.fitted:
+            return FITTED * windows
         learning = [cell.student] + ([cell.teacher] if cell.teacher and cell.role.learns else [])
         once = 0.0
         for part in learning:

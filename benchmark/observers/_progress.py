@@ -115,7 +115,9 @@ class Progress(Observer):
     def now(self) -> str:
         """What is running, and at which epoch."""
         return "; ".join(
-            f"{self.names[digest]} epoch {self.run.store.epoch(digest) or 0}/{running.job.cell.recipe.epochs}"
+            self.names[digest]
+            if running.job.cell.fitted  # it knows no epochs
+            else f"{self.names[digest]} epoch {self.run.store.epoch(digest) or 0}/{running.job.cell.recipe.epochs}"
             for digest, running in self.running.items()
         )
 

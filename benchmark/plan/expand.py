@@ -19,6 +19,7 @@ from kdbench.data import Description, Prepared, person_judged, protocol
 from kdbench.errors import KdbenchError, nearest
 from kdbench.methods import Method, NotApplicable, Setup
 from kdbench.plan.model import Plan, Planned, WindowKind, origin_of
+from kdbench.plan.references import ReferenceRow, is_reference
 from kdbench.results.place import UNTUNED, Place, RowRole
 from kdbench.roles import Role
 from kdbench.spec.cell import Cell, Part
@@ -47,24 +48,33 @@ def expand(matrix: Matrix, prepared: Callable[[Part], Prepared], *, every_fold: 
         KdbenchError: if a name, setting or role is unknown, or a row stands twice.
     """
     chosen = protocol(matrix.protocol)  # refuses an unknown name before any data are prepared
-    rows = [_ClosedRow(row) for row in matrix.methods if row.method != TEACHER_METHOD or row.label]
+    references = [ReferenceRow(row) for row in matrix.methods if is_reference(row)]
+    methods = (row for row in matrix.methods if not is_reference(row))
+    rows = [_ClosedRow(row) for row in methods if row.method != TEACHER_METHOD or row.label]
     # A row that only says what is there anyway, the student alone, is no row of its own.
-    _once("row", [TEACHER_ALONE, STUDENT_ALONE, *(row.name for row in rows)], "; give each a label of its own")
+    labels = [TEACHER_ALONE, STUDENT_ALONE, *(row.name for row in references), *(row.name for row in rows)]
+    _once("row", labels, "; give each a label of its own")
     _once("dataset", [str(DATASETS.short(spec)) for spec in matrix.datasets])
-    _once("pair", [f"{NETWORKS.short(teacher)}:{NETWORKS.short(student)}" for teacher, student in matrix.pairs])
+    _once("pair", [f"{_network_label(teacher)}:{_network_label(student)}" for teacher, student in matrix.pairs])
     plan = Plan(matrix, warning=chosen.meaning if chosen.leaky else "")
-    labels: list[str] = []
+    datasets: list[str] = []
     for asked in matrix.datasets:
         part = DATASETS.close(asked)
         data = prepared(part)
         here = _Dataset(asked, part, data)
-        labels.append(here.label)
+        datasets.append(here.label)
         plan.windows[data.digest] = here.windows
         plan.cautions += [f"{here.label}: {each}" for each in data.warnings]
-        _once("dataset", labels, f"; {asked} calls itself {data.description.name!r}, as another one does")
+        _once("dataset", datasets, f"; {asked} calls itself {data.description.name!r}, as another one does")
         for teacher, student in matrix.pairs:
-            _Block(plan, here, teacher, student, every_fold).expand(rows)
+            _Block(plan, here, teacher, student, every_fold).expand(references, rows)
     return plan
+
+
+def _network_label(spec: Spec) -> str:
+    """What tables call a network: with as few settings as possible, and one in a file without its content."""
+    short = NETWORKS.short(spec)
+    return str(Spec(called(short), short.settings))
 
 
 def _once(what: str, names: list[str], advice: str = "") -> None:
@@ -158,7 +168,7 @@ class _Block:
 
     def __init__(self, plan: Plan, here: _Dataset, teacher: Spec, student: Spec, every_fold: bool) -> None:
         self.plan, self.here = plan, here
-        self.names = {RowRole.TEACHER: str(NETWORKS.short(teacher)), RowRole.STUDENT: str(NETWORKS.short(student))}
+        self.names = {RowRole.TEACHER: _network_label(teacher), RowRole.STUDENT: _network_label(student)}
         self.teacher, self.student = (named(NETWORKS.close(each), here.about) for each in (teacher, student))
         self.shapes: dict[RowRole, Shapes] = {}
         self.impossible: dict[RowRole, str] = {}
@@ -198,8 +208,8 @@ class _Block:
         person = person_judged(self.chosen, about.windows, dataset=about.description.name, fold=fold)
         return "" if person is None else about.person(person)
 
-    def expand(self, rows: list[_ClosedRow]) -> None:
-        """Add the networks alone and every row."""
+    def expand(self, references: list[ReferenceRow], rows: list[_ClosedRow]) -> None:
+        """Add the networks alone, what they are set beside, and every row."""
         for side, name, make in (
             (RowRole.TEACHER, TEACHER_ALONE, self.teacher_alone),
             (RowRole.STUDENT, STUDENT_ALONE, self._student_alone),
@@ -207,6 +217,10 @@ class _Block:
             tuned = self._tuned(self.names[side], name)
             sees = outlook(self.teacher if side is RowRole.TEACHER else self.student, self.here.about)
             self._add(side, name, "reference", make, self.impossible.get(side), tuned, sees)
+        for reference in references:
+            note = reference.note(self.student, self.here.about)
+            make = partial(reference.cell, self.alone, self.here.about)
+            self._add(RowRole.REFERENCE, reference.name, "reference", make, None, "", note, reference.reference)
         for row in rows:
             tuned = self._tuned(self.pair, row.said)
             used = row.with_found(self._found(self.pair, row.said))
@@ -245,9 +259,10 @@ class _Block:
         reason: str | None,
         tuned: str,
         note: str = "",
+        deployed: str = "",
     ) -> None:
         """Give a row its places, at every seed and fold, and the plan the cells that fill them."""
-        network = self.names[RowRole.TEACHER if role is RowRole.TEACHER else RowRole.STUDENT]
+        network = deployed or self.names[RowRole.TEACHER if role is RowRole.TEACHER else RowRole.STUDENT]
         for seed, fold in product(self.plan.matrix.seeds, range(self.folds)):
             said = (note, tuned, self.here.people, self.judged[fold])
             place = Place(self.here.label, self.pair, network, row, kind, role, seed, fold, *said)

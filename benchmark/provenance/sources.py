@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 
-from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, Names
+from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, REFERENCE_NAMES, Names
 from kdbench.errors import KdbenchError
 from kdbench.provenance.reach import CodeUnavailable, Entry, reached_hash
 from kdbench.results.entry import Freshness
 from kdbench.results.record import WEIGHTS, Record
-from kdbench.spec.cell import Cell
+from kdbench.spec.cell import Cell, Part
 
 SCHEME = "reached-1"
 """How code is hashed; records of another scheme cannot be compared with today's code."""
 
 LOOP = (Entry("kdbench.training.work", "Work"), Entry("kdbench.training.determinism", "reproducible"))
-"""What every cell's numbers come from, beside the classes that it names."""
+"""What every network's numbers come from, beside the classes that its cell names."""
+
+FIT = (Entry("kdbench.training.fit", "Fit"), Entry("kdbench.training.determinism", "reproducible"))
+"""Likewise of a reference."""
 
 UNSEEN = "unseen"
 """In place of the hash of code that cannot be read, as of a compiled plug-in."""
@@ -29,11 +32,14 @@ def sources(cell: Cell) -> dict[str, str]:
     Raises:
         KdbenchError: if a class that the cell names is not here.
     """
+    data = {"dataset": _of(DATASET_NAMES, cell.dataset.name), "protocol": _protocol(cell.protocol)}
+    if cell.fitted:
+        own = _of(REFERENCE_NAMES, cell.student.name)
+        return {"scheme": SCHEME, "loop": _loop(FIT), **data, "reference": own}
     found = {
         "scheme": SCHEME,
-        "loop": _loop(),
-        "dataset": _of(DATASET_NAMES, cell.dataset.name),
-        "protocol": _protocol(cell.protocol),
+        "loop": _loop(LOOP),
+        **data,
         "method": _of(METHOD_NAMES, cell.method.name),
         "student": _of(NETWORK_NAMES, cell.student.name),
     }
@@ -87,16 +93,20 @@ def _of_teacher(record: Record, teacher: Record) -> Freshness:
 
 def foreign(cell: Cell) -> bool:
     """Whether a class that a cell names comes from outside kdbench."""
-    named = [(DATASET_NAMES, cell.dataset), (METHOD_NAMES, cell.method), (NETWORK_NAMES, cell.student)]
-    named += [] if cell.teacher is None else [(NETWORK_NAMES, cell.teacher)]
-    return any(part.name not in names.built_in for names, part in named)
+    return any(part.name not in names.built_in for names, part in _named(cell))
 
 
 def same_versions(cell: Cell) -> bool:
     """Whether what a cell names is still of the version that the cell was written with, as far as it is here."""
+    return all(_version(names, part.name) in (None, part.version) for names, part in _named(cell))
+
+
+def _named(cell: Cell) -> list[tuple[Names, Part]]:
+    """The classes that a cell names, each with where it is found."""
+    if cell.fitted:
+        return [(DATASET_NAMES, cell.dataset), (REFERENCE_NAMES, cell.student)]
     named = [(DATASET_NAMES, cell.dataset), (METHOD_NAMES, cell.method), (NETWORK_NAMES, cell.student)]
-    named += [] if cell.teacher is None else [(NETWORK_NAMES, cell.teacher)]
-    return all(_version(names, part.name) in (None, part.version) for names, part in named)
+    return named if cell.teacher is None else [*named, (NETWORK_NAMES, cell.teacher)]
 
 
 @cache
@@ -108,8 +118,8 @@ def _version(names: Names, name: str) -> object:
 
 
 @cache
-def _loop() -> str:
-    return reached_hash(*LOOP)
+def _loop(entries: tuple[Entry, ...]) -> str:
+    return reached_hash(*entries)
 
 
 @cache

@@ -15,6 +15,7 @@ from kdbench.schedule.executor import Executor
 from kdbench.schedule.jobs import Job, job_of
 from kdbench.schedule.observer import Observer
 from kdbench.store.claims import Elsewhere, held
+from kdbench.store.index import records_of
 from kdbench.store.records import Store
 
 PAUSE = 0.5
@@ -59,7 +60,8 @@ def unfinished(
         KdbenchError: if a record cannot be read, or a cell would be taught by a stale teacher.
     """
     damaged = {digest for digest in plan.cells if store.damage(digest)} if rerun_stale or force else set()
-    records = {digest: None if digest in damaged else store.record(digest) for digest in plan.cells}
+    whole = records_of(store, (digest for digest in plan.cells if digest not in damaged))
+    records = {digest: whole.get(digest) for digest in plan.cells}
     fresh = freshness(plan.cells, records)
     found: dict[str, Job] = {}
     for digest, cell in plan.cells.items():  # teachers come first
@@ -112,7 +114,7 @@ def run_jobs(
         MachineError: if files cannot be written, or no worker can start.
     """
     kept = (digest for digest in plan.cells if digest not in todo)
-    records = {digest: record for digest in kept if (record := store.record(digest)) is not None}
+    records = {digest: record for digest, record in records_of(store, kept).items() if record is not None}
     run = _Run(list(todo.values()), records, store, observer, plan.names())
     try:
         run.work_off(where, fail_fast=fail_fast)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from kdbench.roles import Role
@@ -33,6 +33,16 @@ class Part:
         return cls(plain["name"], tuple(plain["settings"].items()), plain["version"])
 
 
+FITTED = Part("fitted at once", (), 1)
+"""In place of a method where what is deployed is no network: it is fitted at once, without a recipe or a teacher."""
+
+
+@lru_cache(maxsize=256)
+def _recipe(**plain: Any) -> Recipe:
+    """A recipe without its name; thousands of cells of a plan share a few."""
+    return Recipe(**plain).unnamed
+
+
 _PARTS = ("dataset", "method", "student", "teacher")
 
 
@@ -51,11 +61,11 @@ class Cell:
         fold: which division, where the protocol has several.
         method: how the student learns.
         role: what the teacher is to it.
-        student: the network that is deployed.
+        student: the network that is deployed, or the reference where the method is `FITTED`.
         teacher: the other network; None where the role is absent.
         teacher_cell: digest of the cell that trained the teacher; None where it starts from scratch or there is none.
         seed: what the run's random streams are derived from.
-        recipe: how long and how fast it learns, without its name.
+        recipe: how long and how fast it learns, without its name; of no meaning to a reference, and then the default.
     """
 
     dataset: Part
@@ -71,19 +81,24 @@ class Cell:
     seed: int
     recipe: Recipe
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it is of a reference rather than of a network."""
+        return self.method == FITTED
+
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """The cell as JSON has it: lists for tuples, settings as an object."""
+        """The cell as JSON has it: lists for tuples, settings as an object; a reference's recipe is empty."""
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
         parts = {key: None if shown[key] is None else shown[key].plain for key in _PARTS}
-        return {**shown, **parts, "role": str(self.role), "recipe": self.recipe.numbers}
+        return {**shown, **parts, "role": str(self.role), "recipe": {} if self.fitted else self.recipe.numbers}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Cell:
         """The cell that `plain` wrote, now or before names of recipes and places of datasets were left out."""
         parts = {key: None if plain[key] is None else Part.from_plain(plain[key]) for key in _PARTS}
         named = {"dataset_name": plain["dataset"]["name"]}
-        recipe = Recipe(**plain["recipe"]).unnamed
+        recipe = _recipe(**plain["recipe"])
         return cls(**{**named, **plain, **parts, "role": Role(plain["role"]), "recipe": recipe})
 
     @cached_property

@@ -30,11 +30,6 @@ def name_of(thing: object, kind: str) -> str:
     for point in entry_points(group=f"kdbench.{kind}"):
         if point.value == where:
             return point.name
-    if kind != "methods":
-        raise KdbenchError(
-            f"the class {where} is no network that has a name; a network is a file in architectures/, or a plug-in of "
-            f"the group kdbench.{kind}"
-        )
     return _file_of(thing, where)
 
 

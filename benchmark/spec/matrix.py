@@ -18,8 +18,8 @@ from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
 from kdbench.spec.seeds import AUTO, automatic, parse_seeds
 from kdbench.spec.words import Spec, Value, parse_method, text_of, texts_of
 
-RUN_AT = "run_at"
-"""What a store adds to the JSON of a matrix: when it was run last."""
+RUN_AT, BEGUN_AT = "run_at", "begun_at"
+"""What a store adds to the JSON of a matrix: when it was run last, and when first."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ class Matrix:
             raise KdbenchError(f"{where}: not valid JSON: {error}") from None
         if not isinstance(table, dict):
             raise KdbenchError(f"{where}: wanted a table, as a store keeps under matrices/")
-        table.pop(RUN_AT, None)
+        for told in (RUN_AT, BEGUN_AT):
+            table.pop(told, None)
         return cls._named(table, name, where)
 
     @classmethod

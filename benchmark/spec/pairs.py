@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from kdbench.errors import KdbenchError, nearest
-from kdbench.spec.words import Spec
+from kdbench.spec.words import Spec, parse_method
 
 _SPEC = r"""[^:("']*(?:\((?:[^"']|"[^"]*"|'[^']*')*\))?"""  # a name, and settings in which quotes may hide a colon
 
@@ -60,7 +60,7 @@ def parse_pairs(texts: Sequence[str]) -> tuple[tuple[Spec, Spec], ...]:
 
 
 def parse_pair(text: str) -> tuple[Spec, Spec]:
-    """Read ``teacher:student``, each with or without settings."""
+    """Read ``teacher:student``, each with or without settings, and each perhaps the path of a ``.py`` file."""
     match = re.fullmatch(f"({_SPEC}):({_SPEC})", text)
     if not match:
         lists = nearest("lists of pairs", text, pair_lists())
@@ -68,4 +68,4 @@ def parse_pair(text: str) -> tuple[Spec, Spec]:
     for side, name in (("teacher", match[1]), ("student", match[2])):
         if not name.strip():
             raise KdbenchError(f"pair {text!r} has no {side}; wanted teacher:student, as in resnet_lstman:mlp")
-    return Spec.parse(match[1]), Spec.parse(match[2])
+    return parse_method(match[1]), parse_method(match[2])

@@ -89,10 +89,12 @@ class Preset:
         """What captions say of the search."""
         folds = " or ".join(map(str, sorted({found.folds for found in self.found})))
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
-        pruned = ", trials below the median given up between folds" if any(found.pruned for found in self.found) else ""
+        pruned, failed = (sum(getattr(found, key) for found in self.found) for key in ("pruned", "failed"))
+        lost = f", {pruned} of them given up between folds, being below the median" if pruned else ""
+        lost += f", {failed} of them failed" if failed else ""
         return (
             f"preset {self.name}, found with one budget for every row: {self.trials} trials of {self.epochs} epochs, "
-            f"{folds} folds of {self.protocol}, {seeds}{pruned}; maximised: {self.objective}"
+            f"{folds} folds of {self.protocol}, {seeds}{lost}; maximised: {self.objective}"
         )
 
     def find(self, dataset: str, networks: str, row: str) -> Found | None:
@@ -137,6 +139,10 @@ class Preset:
         for (dataset, networks, row), times in Counter((f.dataset, f.networks, f.row) for f in found).items():
             if times > 1:
                 raise KdbenchError(f"a preset has {row} for {networks} on {dataset} twice")
+        for each in found:
+            if each.trials != given["trials"]:
+                here = f"{each.row} for {each.networks} on {each.dataset} has {each.trials}"
+                raise KdbenchError(f"a preset of {given['trials']} trials for every row: {here}")
         return cls(**{**given, "found": found, "seeds": tuple(given["seeds"])})
 
     def plain(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from kdbench.spec.classes import name_of, pair_of
 from kdbench.spec.matrix import Matrix, MethodRow, matrix_name
 from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.preset import Preset
-from kdbench.spec.recipe import parse_recipe
+from kdbench.spec.recipe import SEARCHED, parse_recipe
 from kdbench.spec.seeds import automatic, parse_seeds
 from kdbench.spec.words import Spec, Value, called, listed, parse_method, parse_value
 
@@ -113,5 +113,8 @@ def _with_settings(matrix: Matrix, settings: tuple[str, ...]) -> Matrix:
         change = changes.get(called(row.method), {})
         return replace(row, method=Spec(row.method.name, {**row.method.settings, **change}))
 
+    twice = [key for key in SEARCHED if key in changes.get("recipe", {})]
+    if twice and matrix.preset is not None:
+        raise KdbenchError(f"-S recipe.{twice[0]} and the preset {matrix.preset.name} both say it; drop one of them")
     recipe = matrix.recipe.changed(changes.get("recipe", {}))
     return replace(matrix, methods=tuple(map(changed, matrix.methods)), recipe=recipe)

@@ -46,7 +46,7 @@ class Spec:
 
 
 def parse_method(text: str) -> Spec:
-    """Read a method as `Spec.parse` does; its name may also be the path of a ``.py`` file, or ``mine@1f2e3d4c``.
+    """Read a method or network as `Spec.parse` does; its name may be the path of a ``.py`` file, or ``mine@1f2e3d4c``.
 
     Raises:
         KdbenchError: if the text has another form.
@@ -56,7 +56,7 @@ def parse_method(text: str) -> Spec:
 
 
 def called(method: Spec) -> str:
-    """A method's name as people say it: ``mine`` for ``there/mine.py`` and for ``mine@1f2e3d4c``."""
+    """The name of a method or a network as people say it: ``mine`` for ``there/mine.py`` and for ``mine@1f2e3d4c``."""
     if method.name.endswith(".py"):
         return re.sub(r"^.*[\\/]|\.py$", "", method.name)
     return method.name.partition("@")[0]

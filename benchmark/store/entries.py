@@ -9,6 +9,7 @@ from kdbench.plan.model import Plan, Planned
 from kdbench.provenance.sources import freshness
 from kdbench.results.entry import Entry, Freshness, Status
 from kdbench.results.record import Record
+from kdbench.store.index import records_of
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
 
@@ -23,7 +24,7 @@ def entries(plan: Plan, store: Store) -> list[Entry]:
         KdbenchError: if a record cannot be read.
     """
     look_in(store)
-    records = {digest: _with_people(store.record(digest), store) for digest in plan.cells}
+    records = {digest: _with_people(record, store) for digest, record in records_of(store, plan.cells).items()}
     fresh = freshness(plan.cells, records)
     return [_entry(planned, plan, records, fresh) for planned in plan.places]
 

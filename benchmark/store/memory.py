@@ -13,7 +13,7 @@ from typing import Any
 from kdbench.errors import KdbenchError, nearest
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
-from kdbench.spec.matrix import RUN_AT, Matrix
+from kdbench.spec.matrix import BEGUN_AT, RUN_AT, Matrix
 from kdbench.store.records import Store
 
 MEMORY = ("matrices", "plans", "plugins")
@@ -30,11 +30,13 @@ class Kept:
         identity: its name and a hash of what it asks for.
         matrix: as it was asked for.
         at: when it was run last; None where an older kdbench ran it, which did not write that down.
+        begun: when it was run first; None likewise.
     """
 
     identity: str
     matrix: Matrix
     at: datetime | None
+    begun: datetime | None = None
 
 
 def remember(store: Store, plan: Plan) -> str:
@@ -44,9 +46,12 @@ def remember(store: Store, plan: Plan) -> str:
     is later than that of every other matrix here, whatever this machine's clock says.
     """
     identity, plain = _identified(plan.matrix)
-    others = [kept.at for kept in matrices(store) if kept.at is not None]
+    known = matrices(store)
+    others = [kept.at for kept in known if kept.at is not None]
     now = max([datetime.now(UTC), *(at + timedelta(microseconds=1) for at in others)])
-    text = json.dumps({**plain, RUN_AT: now.isoformat(timespec="microseconds")}, indent=1)
+    begun = next((kept.begun for kept in known if kept.identity == identity and kept.begun), now)
+    told = {name: at.isoformat(timespec="microseconds") for name, at in ((RUN_AT, now), (BEGUN_AT, begun))}
+    text = json.dumps({**plain, **told}, indent=1)
     for folder, content in (("plans", json.dumps(plan.plain())), ("matrices", text)):
         (store.root / folder).mkdir(parents=True, exist_ok=True)
         write_whole(store.root / folder / f"{identity}.json", content)
@@ -114,9 +119,10 @@ def chosen(store: Store, named: str) -> Kept:
 def _kept(path: Path) -> Kept:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        matrix = Matrix.from_plain({key: value for key, value in plain.items() if key != RUN_AT})
-        at = datetime.fromisoformat(plain[RUN_AT]).astimezone(UTC) if RUN_AT in plain else None
-        return Kept(path.stem, matrix, at and min(at, _LATEST))
+        times = {key: datetime.fromisoformat(plain[key]).astimezone(UTC) for key in (RUN_AT, BEGUN_AT) if key in plain}
+        matrix = Matrix.from_plain({key: value for key, value in plain.items() if key not in times})
+        at = times.get(RUN_AT)
+        return Kept(path.stem, matrix, at and min(at, _LATEST), times.get(BEGUN_AT))
     except (ValueError, OverflowError, TypeError, AttributeError, RecursionError, KdbenchError) as error:
         raise KdbenchError(f"{path}: {error}; remove the file") from None
 

@@ -32,8 +32,8 @@ CELLS, PROBABILITIES = "cells.jsonl", "probabilities.npz"
 JOURNAL = Path("tune", "journal.log")
 """What `tune` tried, where it was kept in the store."""
 
-UNIT = 65535
-"""Probabilities are kept as whole numbers of 1/65535; which class has the highest is kept as it is."""
+UNIT = 10_000
+"""Probabilities are kept to four decimals, as whole numbers; which class has the highest is kept as it is."""
 
 
 def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder: Path) -> None:
@@ -122,7 +122,7 @@ def _packed(digest: str, arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, st
 
 
 def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint16]:
-    """Probabilities (N, C) of logits (N, C), in units of 1/65535; the first of equals has the highest, as in logits."""
+    """Probabilities (N, C) of logits (N, C), in units of 1/10,000; of equals the first is highest, as in logits."""
     import numpy as np
 
     wide = logits.astype(np.float64)

@@ -15,6 +15,7 @@ from zipfile import ZipFile
 from kdbench.errors import KdbenchError, MachineError
 from kdbench.files import refused, write_whole
 from kdbench.results.record import WEIGHTS, Record
+from kdbench.spec.cell import FITTED
 from kdbench.text import first_line, printable
 
 if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
@@ -144,7 +145,9 @@ class Store:
             return str(error)
         if record is None:
             return None
-        names = {*record.files} | ({WEIGHTS, PREDICTIONS} if record.status == "done" else set())
+        names = {*record.files}
+        if record.status == "done":
+            names |= {PREDICTIONS} if _fitted(record) else {PREDICTIONS, WEIGHTS}
         looks = (_look(self.folder(digest) / name, record.files)[0] for name in sorted(names))
         return next(filter(None, looks), None)
 
@@ -217,6 +220,11 @@ class Store:
             return list(map(int, (self.folder(digest) / "epoch").read_text().split()))
         except (OSError, ValueError):
             return []
+
+
+def _fitted(record: Record) -> bool:
+    """Whether it is of a reference, which leaves no weights."""
+    return bool(record.cell.get("method", {}).get("name") == FITTED.name)
 
 
 def _look(path: Path, files: Mapping[str, str]) -> tuple[str, bytes]:

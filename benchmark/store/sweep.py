@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kdbench.results.record import WEIGHTS
+from kdbench.store.index import NAME
 from kdbench.store.records import CURVE, PREDICTIONS, Store
 
 try:
@@ -50,6 +51,7 @@ def sweep(store: Store) -> None:
     """Remove temporary files, and what only a running cell needs of cells that have their record."""
     patterns = [
         ".writable-*",
+        f".{NAME}-*",
         "claims/*.lock",
         "matrices/.*.json-*",
         "plans/.*.json-*",

@@ -43,6 +43,7 @@ def begun(group: Group, plan: Plan, identity: str, started: int) -> Run:
         "pair": group.pair,
         "protocol": matrix.protocol,
         "recipe": matrix.recipe.name,
+        "preset": f"{matrix.preset.name}, {matrix.preset.date[:10]}" if matrix.preset else "none: defaults",
     }
     return Run(group.key, "", group.name, "RUNNING", started, 0, tags=tags, params=flat(asked))
 

@@ -1,4 +1,4 @@
-"""Keeps MLflow in step with the records of a matrix. mlflow is imported at the first record."""
+"""Keeps MLflow in step with the records of a matrix. mlflow is imported where something is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kdbench.store.records import Store
 from kdbench.track.block import answer_of, begun, finished, input_of
 from kdbench.track.cell import Alone, cell_run, stamp_of
 from kdbench.track.content import times
-from kdbench.track.database import MATRIX, Living
+from kdbench.track.database import MATRIX, TRIALS, Living, lives
 from kdbench.track.layout import LIMIT, Group, groups, key_of
 from kdbench.track.target import Target
 
@@ -59,6 +59,14 @@ class Mirror:
         self._tracker: Tracker | None = None
         self._living: Living | None = None
         self._parents: dict[str, tuple[str, str]] = {}  # experiment and run, by a group's key
+
+    def begin(self) -> None:
+        """Write that the matrix is running, before any of its cells is done.
+
+        Raises:
+            MachineError: if it cannot be written.
+        """
+        self._write([])
 
     def live(self) -> None:
         """Say to other processes that this one runs the matrix, unless one does already."""
@@ -140,17 +148,25 @@ class Mirror:
         self.live()
         tracker = Tracker(self.target)
         tracker.end_the_dead()
-        started = min((times(record)[0] for record in self._records.values() if record is not None), default=None)
-        started = int(1000 * time.time()) if started is None else started
+        started = int(1000 * self._started())
         for group in self.groups:
+            tuned = " tuned" if self.plan.matrix.preset is not None else ""
             number = f" {group.experiment}" if group.experiment > 1 else ""
-            experiment = tracker.experiment(f"kdbench {self.identity}{number}", {MATRIX: self.identity})
+            experiment = tracker.experiment(f"kdbench {self.identity}{tuned}{number}", {MATRIX: self.identity})
             run = tracker.parent(
                 experiment, begun(group, self.plan, self.identity, started), input_of(group, self.plan)
             )
             self._parents[group.key] = experiment, run
         self._tracker = tracker
         return mended
+
+    def _started(self) -> float:
+        """When the matrix was run first, in seconds since 1970; as its first record says where the store does not."""
+        kept = next((each for each in matrices(self.store) if each.identity == self.identity), None)
+        if kept is not None and kept.begun is not None:
+            return kept.begun.timestamp()
+        records = [record for record in self._records.values() if record is not None]
+        return min((times(record)[0] / 1000 for record in records), default=time.time())
 
     def _close(self) -> None:
         self._tracker = None
@@ -249,7 +265,7 @@ def _write_everything(store: Store, target: Target) -> int:
     """Matrices and trials; returns how many records and trials that are."""
     from kdbench.track.trials import write_trials
 
-    return write_all(store, target) + write_trials(store.root, target)
+    return write_all(store, target) + write_trials(store.root, target, running=lives(store.root, TRIALS))
 
 
 def write_all(store: Store, target: Target, *, but: str = "") -> int:

@@ -28,10 +28,11 @@ class WritingProcess:
 
     Args:
         target: where to.
-        matrix: its identity in the store, where its plan must be kept.
+        matrix: its identity in the store, where its plan must be kept; by default what a search tries is written.
+        storage: where the search keeps its studies, if not in the store.
     """
 
-    def __init__(self, target: Target, matrix: str = TRIALS) -> None:
+    def __init__(self, target: Target, matrix: str = TRIALS, storage: str | None = None) -> None:
         target.owe(matrix)  # whatever becomes of the process
         self._target, self._faults, self._gone = target, list[str](), False
         self._answers: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
@@ -45,8 +46,10 @@ class WritingProcess:
             encoding="utf-8",
             start_new_session=True,  # what the terminal sends is for this process to hear
         )
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._say({"store": os.fspath(target.root), "matrix": matrix, "server": target.server})
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+        where = {"store": os.fspath(target.root), "server": target.server, "storage": storage}
+        self._say({**where, "matrix": matrix})
 
     def add(self, digest: str) -> None:
         """A cell has its record."""
@@ -56,7 +59,7 @@ class WritingProcess:
         """Say the last thing, and wait until that is written; for a server not long.
 
         Args:
-            message: ``finish``, ``stop`` and a status, or ``trials`` and their storage.
+            message: ``finish``, ``stop`` and a status, or ``trials``.
         """
         self._say(list(message))
         late = None if self._target.server is None else time.monotonic() + GRACE
@@ -96,6 +99,9 @@ class WritingProcess:
             self._process.wait(None if late is None else max(0.1, late - time.monotonic()))
         self._process.kill()
         self._process.wait()
+        self._listening.join(1)  # what it reads has ended
+        if self._process.stdout is not None and not self._listening.is_alive():
+            self._process.stdout.close()
 
     def _say(self, message: object) -> None:
         with suppress(OSError, ValueError):  # it has died, which is noticed by its silence

@@ -68,7 +68,7 @@ def writing(target: Target) -> Iterator[None]:
     except KdbenchError:
         raise
     except Exception as error:  # mlflow's, SQLAlchemy's, SQLite's, or what one of them does not foresee
-        kept, said = "the results themselves are kept", first_line(error)
+        kept, said = "the results themselves are kept", _said(error)
         if target.server is None:
             where = f"MLflow's database in {target.root} cannot be written"
             raise MachineError(f"{where}: {said}; {kept}, `kdbench track rebuild` writes it again from them") from error
@@ -307,6 +307,16 @@ def _close(place: str) -> None:
     opened = SqlAlchemyStore._engine_map.get(place)
     if opened is not None:
         opened.dispose()
+
+
+def _said(error: Exception) -> str:
+    """What went wrong; of what the network did in a few words, where the libraries take hundreds."""
+    text = str(error)
+    if "timed out" in text:
+        return "it takes too long"
+    if "Max retries exceeded" in text:
+        return "it does not answer"
+    return first_line(error)
 
 
 def _ended(run: Any) -> bool:

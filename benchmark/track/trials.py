@@ -17,13 +17,17 @@ from kdbench.tune.ledger import Study, Trial
 from kdbench.tune.place import ledger_of
 
 
-def write_trials(store: Path, target: Target, storage: str | None = None) -> int:
+def write_trials(
+    store: Path, target: Target, storage: str | None = None, *, running: bool = False, whole: set[str] | None = None
+) -> int:
     """Write what is not there yet of all studies; returns how many trials are finished.
 
     Args:
         store: whose studies.
         target: where to.
         storage: URL of the database that keeps them; None for the store's journal.
+        running: whether the search goes on, so that studies below their budget are neither done nor killed.
+        whole: names of studies that were written to their end, which are not looked at again; grows.
 
     Raises:
         MachineError: if they cannot be written.
@@ -34,16 +38,23 @@ def write_trials(store: Path, target: Target, storage: str | None = None) -> int
     from kdbench.track.tracker import Tracker, writing
 
     with closing(ledger):
-        studies = [study for name in ledger.names() if "knobs" in (study := ledger.study(name)).facts]
+        whole = set() if whole is None else whole
+        begun = [ledger.study(name) for name in ledger.names()]
+        studies = [study for study in begun if "knobs" in study.facts]
         count = 0
         if studies:
             with writing(target):
                 tracker = Tracker(target)
                 for number, study in _placed(studies):
+                    if study.name in whole:
+                        continue
                     more = f" {number}" if number > 1 else ""
                     experiment = tracker.experiment(f"kdbench trials{more}", {MATRIX: TRIALS})
-                    count += _write(tracker, experiment, study)
-                target.settle(TRIALS)
+                    count += _write(tracker, experiment, study, running=running)
+                    if len(finished(study)) >= int(study.facts["trials"]):
+                        whole.add(study.name)
+                if not running:
+                    target.settle(TRIALS)
         return count
 
 
@@ -60,7 +71,7 @@ def _placed(studies: Sequence[Study]) -> list[tuple[int, Study]]:
     return found
 
 
-def _write(tracker: Any, experiment: str, study: Study) -> int:
+def _write(tracker: Any, experiment: str, study: Study, *, running: bool) -> int:
     """Write a study's finished trials, each once."""
     done = finished(study)
     runs = {run.key: run for run in (_trial_run(study, trial) for trial in done)}
@@ -73,6 +84,8 @@ def _write(tracker: Any, experiment: str, study: Study) -> int:
             tracker.drop(experiment, known.run)
     for run in runs.values():
         tracker.write(experiment, parent, run)
+    if running and whole.status != "FINISHED":
+        return len(done)
     tracker.end(parent, whole.status, replace(whole, tags={"mlflow.note.content": _said(study, done), **whole.tags}))
     return len(done)
 

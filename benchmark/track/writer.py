@@ -14,19 +14,22 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TextIO
 
 from kdbench.errors import KdbenchError
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
 from kdbench.text import first_line
-from kdbench.track.database import TRIALS, lives
+from kdbench.track.database import TRIALS, Living, lives
 from kdbench.track.mirror import Mirror, mirror_of, write_matrix
 from kdbench.track.target import GRACE, Target
 
 PAUSE = 30.0
 """Seconds between two tries of a server that failed."""
+
+OFTEN = 30.0
+"""Seconds between two looks at what a search has tried."""
 
 
 def main() -> None:
@@ -61,9 +64,9 @@ class Writer:
     """Works messages off.
 
     Args:
-        asked: the ``store``, the ``matrix``, and the ``server`` or None.
-        messages: of the parent: ``add`` and a cell's digest, then ``finish``, ``stop`` and a status, or ``trials`` and
-            where the store's studies are kept.
+        asked: the ``store``, the ``matrix``, the ``server`` or None, and the ``storage`` of a search's studies, None
+            where that is the store.
+        messages: of the parent: ``add`` and a cell's digest, then ``finish``, ``stop`` and a status, or ``trials``.
         answers: where faults go, and what is done, as lines of JSON.
     """
 
@@ -71,7 +74,10 @@ class Writer:
         self._store = Store(Path(asked["store"]))
         self._identity: str = asked["matrix"]
         self._target = Target(self._store.root, asked["server"])
+        self._storage: str | None = asked["storage"]
         self._messages, self._answers = messages, answers
+        self._searching: Living | None = None
+        self._whole: set[str] = set()  # studies that were written to their end
         self._mirror: Mirror | None = None
         self._later = 0.0  # when the server is tried again; the end writes what was left out
 
@@ -79,27 +85,34 @@ class Writer:
         """Until the end of the run."""
         self._try(self._begin)
         while True:
-            message, *given = self._messages.get()
+            try:
+                message, *given = self._messages.get(timeout=None if self._searching is None else OFTEN)
+            except Empty:
+                self._try(self._trials, True)
+                continue
             if message == "add":
                 if time.monotonic() >= self._later:
                     self._try(self._add, *given)
                 continue
             if message == "finish":
                 self._try(self._finish)
-            elif message == "trials":
-                self._try(self._trials, *given)
+            elif self._searching is not None:
+                self._searching.end()
+                self._try(self._trials, lives(self._store.root, TRIALS))
             else:
                 self._try(self._stop, *given)
             self._answer(done=True)
             return
 
     def _begin(self) -> None:
-        """Load what takes time while the first cell is trained."""
-        from kdbench.track import tracker  # noqa: F401
-
-        self._mirror = mirror_of(self._store, self._identity, self._target)
-        if self._mirror is not None:
-            self._mirror.live()
+        """Write that the matrix is running, while its first cell is trained; of a search, only say so to others."""
+        if self._identity == TRIALS:
+            self._searching = Living(self._store.root, TRIALS)
+            return
+        mirror = self._mirror = mirror_of(self._store, self._identity, self._target)
+        if mirror is not None:
+            mirror.live()
+            mirror.begin()
 
     def _add(self, digest: str) -> None:
         record = self._store.record(digest)
@@ -115,16 +128,16 @@ class Writer:
             self._mirror.finish(entries(self._mirror.plan, self._store))
             for identity in self._target.behind:
                 if identity == TRIALS:
-                    self._trials("")
+                    self._trials(lives(self._store.root, TRIALS))
                 elif not lives(self._store.root, identity):
                     write_matrix(self._store, identity, self._target)
 
-    def _trials(self, storage: str) -> None:
+    def _trials(self, running: bool) -> None:
         from kdbench.track.trials import write_trials  # with optuna, which takes its time to load
 
-        write_trials(self._store.root, self._target, storage or None)
+        write_trials(self._store.root, self._target, self._storage, running=running, whole=self._whole)
 
-    def _try(self, write: Callable[..., None], *given: str) -> None:
+    def _try(self, write: Callable[..., None], *given: object) -> None:
         try:
             write(*given)
         except KdbenchError as error:

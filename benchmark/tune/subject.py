@@ -114,6 +114,8 @@ def subjects(plan: Plan) -> Iterator[Subject]:
     rows: dict[tuple[str, str, str], list[Planned]] = {}
     for planned in plan.places:
         place = planned.place
+        if place.role is RowRole.REFERENCE:  # it has nothing to search
+            continue
         networks = place.pair if place.role is RowRole.METHOD else place.network
         known = rows.setdefault((place.dataset, networks, place.row), [])
         if planned.digest not in [other.digest for other in known] or planned.digest is None:

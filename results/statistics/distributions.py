@@ -5,6 +5,7 @@ Source: Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 26.7.
 """
 
 import math
+from functools import lru_cache
 
 
 def t_cdf(t: float, degrees: int) -> float:
@@ -20,6 +21,7 @@ def t_cdf(t: float, degrees: int) -> float:
     return (1 + math.sin(angle) * total) / 2
 
 
+@lru_cache(maxsize=1024)  # tables ask for few, many times
 def t_quantile(share: float, degrees: int) -> float:
     """The t below which that share lies, by bisection; ``share`` in (0, 1).
 

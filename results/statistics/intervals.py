@@ -1,6 +1,7 @@
 """How large a difference may be, how sure a score is, and what could have been seen."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -51,13 +52,10 @@ def difference_interval(parts: Floats, weights: Floats | None = None, level: flo
     if not n:
         raise ValueError("difference_interval: no people came")
     weights = np.full(n, 1 / n) if weights is None else weights
-    exact = n <= EXACT_UP_TO
-    signs = all_signs(n)[1:] if exact else drawn_signs(n)  # without the observed vector, which is never refused
-    signs = signs[np.abs(signs.sum(axis=1)) < n]
-    flipped = (1 - signs) / 2  # (vectors, n)
+    flipped = _groups(n)
     part, weight = flipped @ parts, flipped @ weights  # (vectors,) sums over the group that is flipped
     means = np.stack([part / weight, (parts.sum() - part) / (1 - weight)])  # (2, vectors)
-    total = len(signs) + 1
+    total = len(flipped) + 1
     spared = math.floor((1 - level) * total + 1e-9)  # so many vectors may be more extreme than d
     if spared == 0:
         return Interval(-math.inf, math.inf)
@@ -65,6 +63,14 @@ def difference_interval(parts: Floats, weights: Floats | None = None, level: flo
     return Interval(
         float(np.partition(lows, spared - 1)[spared - 1]), float(-np.partition(-highs, spared - 1)[spared - 1])
     )
+
+
+@lru_cache(maxsize=1)  # all pairs of a table have the same people
+def _groups(n: int) -> Floats:
+    """Who of n people is flipped, (vectors, n) of 0 and 1; without the observed vector, which is never refused."""
+    signs = all_signs(n)[1:] if n <= EXACT_UP_TO else drawn_signs(n).astype(np.float64)
+    signs = signs[np.abs(signs.sum(axis=1)) < n]
+    return np.asarray((1 - signs) / 2, dtype=np.float64)
 
 
 def score_interval(values: Floats, level: float = 0.95) -> Interval:

@@ -5,6 +5,7 @@ signs gives a table that was as likely as the observed one.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ def sign_flips(differences: Floats) -> Floats:
         return np.array([_exact(row, least) for row, least in zip(differences, observed, strict=True)])
     extreme, signs = np.zeros(len(differences)), drawn_signs(n)
     for start in range(0, DRAWS, CHUNK):
-        extreme += (np.abs(signs[start : start + CHUNK] @ differences.T) >= observed).sum(axis=0)
+        extreme += (np.abs(signs[start : start + CHUNK].astype(np.float64) @ differences.T) >= observed).sum(axis=0)
     return np.asarray((extreme + 1) / (DRAWS + 1), dtype=np.float64)
 
 
@@ -62,15 +63,23 @@ def smallest_p(n: int) -> float:
     return 2.0 ** (1 - n) if n <= EXACT_UP_TO else 1 / (DRAWS + 1)
 
 
-def drawn_signs(n: int) -> Floats:
-    """``DRAWS`` sign vectors (DRAWS, n), always the same."""
-    return np.random.default_rng(0).choice([-1.0, 1.0], size=(DRAWS, n))
+@lru_cache(maxsize=2)  # of people and of seeds, which all pairs of a table share
+def drawn_signs(n: int) -> npt.NDArray[np.int8]:
+    """``DRAWS`` sign vectors (DRAWS, n), always the same; as bytes, since thousands of seeds would fill memory."""
+    rng, drawn = np.random.default_rng(0), np.empty((DRAWS, n), dtype=np.int8)
+    for start in range(0, DRAWS, CHUNK):
+        drawn[start : start + CHUNK] = 2 * rng.integers(0, 2, size=(CHUNK, n)) - 1
+    drawn.flags.writeable = False
+    return drawn
 
 
+@lru_cache(maxsize=2)
 def all_signs(n: int) -> Floats:
     """Every sign vector whose first sign is +, (2^(n-1), n), the observed one first; the other half mirrors them."""
     bits = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1  # (2^(n-1), n): the last is never set
-    return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)[:, ::-1]
+    signs = np.asarray(1.0 - 2.0 * bits, dtype=np.float64)[:, ::-1]
+    signs.flags.writeable = False
+    return signs
 
 
 def max_t(rows: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
@@ -100,7 +109,7 @@ def max_t(rows: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
     signs = all_signs(rows.shape[1]) if exact else drawn_signs(rows.shape[1])
     extreme = np.zeros(len(pairs))
     for start in range(0, len(signs), CHUNK):
-        sums = signs[start : start + CHUNK] @ rows.T  # (CHUNK, M)
+        sums = signs[start : start + CHUNK].astype(np.float64, copy=False) @ rows.T  # (CHUNK, M)
         found = np.abs(sums[:, first] - sums[:, second]) / size  # (CHUNK, pairs)
         np.maximum.accumulate(found, axis=1, out=found)  # the largest among the pairs that are not more extreme
         extreme += (found >= sorted_ * (1 - ROUNDING)).sum(axis=0)

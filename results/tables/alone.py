@@ -66,7 +66,7 @@ def alone(entries: Sequence[Entry]) -> list[Entry]:
     found: dict[tuple[str, str, int, int], Entry] = {}
     for entry in entries:
         place = entry.place
-        if place.role is not RowRole.METHOD:
+        if place.role in (RowRole.TEACHER, RowRole.STUDENT):
             key = (place.dataset, place.network, place.seed, place.fold)
             # As references, so that none of them is ranked as a method or compared with a student.
             reference = replace(place, row=place.network, pair="", kind="reference", role=RowRole.TEACHER)

@@ -194,7 +194,7 @@ def family(entries: Sequence[Entry], table: Table, blocks: Sequence[Block]) -> F
     rows = [
         row
         for row in table.rows
-        if row.role is not RowRole.TEACHER and all(row.scores[number].complete for number in numbers)
+        if row.role in (RowRole.STUDENT, RowRole.METHOD) and all(row.scores[number].complete for number in numbers)
     ]
     if len(rows) < 2:
         return "there are not two complete rows to compare"
@@ -237,7 +237,10 @@ class Judged:
 
 def judge(entries: Sequence[Entry], table: Table) -> Judged:
     """Give the tier of every block and of the average in place of best and second, where people allow it."""
-    families = [family(entries, table, [block]) for block in table.blocks]
+    by_block: dict[Block, list[Entry]] = {block: [] for block in table.blocks}
+    for entry in entries:
+        by_block[Block(entry.place.dataset, entry.place.pair)].append(entry)
+    families = [family(found, table, [block]) for block, found in by_block.items()]
     overall = families[0] if len(families) == 1 else family(entries, table, table.blocks)
     rows = list(table.rows)
     for number, found in enumerate(families):

@@ -76,13 +76,13 @@ def panel(entries: Sequence[Entry], table: Table, rows: Sequence[Row], blocks: S
     metric = PER_PERSON.get(table.metric)
     if metric is None:
         return "this metric is not one of single people"
-    labels = {row.label for row in rows}
+    labels, wanted = {row.label for row in rows}, set(blocks)
     found: dict[tuple[str, Block], _Runs] = {}
     groups: dict[Block, str] = {}
     for entry in entries:
         place = entry.place
         block = Block(place.dataset, place.pair)
-        if place.row not in labels or block not in blocks or entry.record is None:
+        if place.row not in labels or block not in wanted or entry.record is None:
             continue
         groups[block] = place.group
         people = entry.record.metrics["student"].get("by_person")

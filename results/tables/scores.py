@@ -94,32 +94,34 @@ TUNED = ("learning_rate", "weight_decay")
 
 def _side(entries: Iterable[Entry]) -> str | None:
     """The split that all records are of, which also have one protocol and recipe; None where there is no record."""
-    first: tuple[Record, Mapping[str, Any]] | None = None
+    first: Record | None = None
+    trained: dict[str, Any] | None = None
     listed = list(entries)
     unlike = ("name", "note", *(TUNED if any(entry.place.tuned for entry in listed) else ()))
-    for record in filter(None, (entry.record for entry in listed)):
+    for entry, record in ((entry, entry.record) for entry in listed if entry.record):
         recipe = record.cell.get("recipe")
         if not isinstance(recipe, dict) or "protocol" not in record.cell:
             raise ValueError(f"record {record.digest}: its cell lacks a recipe or a protocol")
-        # Its name and note say nothing about the numbers, and not every record has them.
-        settings = {key: value for key, value in recipe.items() if key not in unlike}
-        if first is None:
-            first = record, settings
-            continue
+        first = first or record
         for what, came, wanted in (
-            ("protocols", record.cell["protocol"], first[0].cell["protocol"]),
-            ("splits", record.side, first[0].side),
+            ("protocols", record.cell["protocol"], first.cell["protocol"]),
+            ("splits", record.side, first.side),
         ):
             if came != wanted:
                 raise ValueError(f"a table never mixes {what}: {wanted!r} and {came!r} came")
-        if settings != first[1]:
+        if entry.place.role is RowRole.REFERENCE:  # it has no recipe
+            continue
+        # Its name and note say nothing about the numbers, and not every record has them.
+        settings = {key: value for key, value in recipe.items() if key not in unlike}
+        trained = settings if trained is None else trained
+        if settings != trained:
             keys = sorted(
                 key
-                for key in settings.keys() | first[1].keys()
-                if (key in settings, settings.get(key)) != (key in first[1], first[1].get(key))
+                for key in settings.keys() | trained.keys()
+                if (key in settings, settings.get(key)) != (key in trained, trained.get(key))
             )
             raise ValueError(f"a table never mixes recipes: two came, differing in {keys}")
-    return first and first[0].side
+    return None if first is None else first.side
 
 
 def _heads(entries: Iterable[Entry]) -> dict[str, _Head]:

@@ -76,7 +76,7 @@ def _rows(seen: Seen) -> Sheet:
     lines = []
     for row in seen.table.rows:
         cells = _cells(seen, row.label)
-        said = [f"{cell['method']['name']}, version {cell['method']['version']}" for cell in cells]
+        said = [f"{_what(cell)['name']}, version {_what(cell)['version']}" for cell in cells]
         roles = [str(cell.get("role", "")) for cell in cells]
         told = (", ".join(dict.fromkeys(each)) or NOTHING for each in (said, roles))
         lines.append((Cell(row.label), Cell(row.kind), *map(Cell, told)))
@@ -90,7 +90,7 @@ def _settings(seen: Seen) -> Sheet:
     for row in seen.table.rows:
         found: dict[str, dict[str, None]] = {}
         for cell in _cells(seen, row.label):
-            for key, value in cell["method"].get("settings", {}).items():
+            for key, value in _what(cell).get("settings", {}).items():
                 found.setdefault(key, {})[_plain(value)] = None
         lines += [(Cell(row.label), Cell(key), Cell(", ".join(values))) for key, values in found.items()]
     columns = tuple(Column(name, numeric=False) for name in ("row", "setting", "value"))
@@ -101,6 +101,12 @@ def _cells(seen: Seen, label: str) -> list[Mapping[str, Any]]:
     """Of the runs of a row that say which method it is."""
     runs = (entry.record for entry in seen.entries if entry.place.row == label)
     return [record.cell for record in runs if record and "method" in record.cell]
+
+
+def _what(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The method, or the reference: that has no recipe, and is itself what learns."""
+    found: Mapping[str, Any] = cell["method"] if cell.get("recipe") else cell["student"]
+    return found
 
 
 def _plain(value: Any) -> str:

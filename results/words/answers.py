@@ -5,6 +5,7 @@ from itertools import combinations
 
 from kdbench.results.entry import Asked
 from kdbench.results.metrics import LOWER_IS_BETTER, title
+from kdbench.results.place import RowRole
 from kdbench.results.statistics import mean
 from kdbench.results.statistics.tests import sign_flip, smallest_p
 from kdbench.results.statistics.variance import ENOUGH
@@ -40,7 +41,7 @@ def answer(judged: Judged, asked: Asked, *, equivalent: float = EQUIVALENT) -> s
         parts, rests_on = _unjudged(table, complete, student, judged.reason or "")
     else:
         parts, rests_on = _judged(judged, judged.overall, equivalent), [student, *complete]
-    parts += _teacher(table)
+    parts += [*_teacher(table), *_beyond(table, complete)]
     left_out = len(table.methods) - len(complete)
     if left_out:
         parts.append(f"{counted(left_out, 'incomplete method')} left out")
@@ -174,6 +175,18 @@ def _teacher(table: Table) -> list[str]:
     where = listed([f"{block.dataset} {block.pair}" for block in table.untaught])
     everywhere = len(table.untaught) == len(table.blocks)
     return ["the teacher is no better than student alone" + ("" if everywhere else f" on {where}")]
+
+
+def _beyond(table: Table, complete: Sequence[Row]) -> list[str]:
+    """References that are no network and have a value that no complete method has: seen, and in no test."""
+    sign = -1 if table.metric in LOWER_IS_BETTER else 1
+    best = max(complete, key=lambda row: sign * _value(row))
+    rows = [row for row in table.rows if row.role is RowRole.REFERENCE and row.average]
+    return [
+        f"{row.label}, a reference that is no network, is {points(ahead)} points from {best.label}, above every method"
+        for row in rows
+        if (ahead := sign * (_value(row) - _value(best))) > ROUNDING
+    ]
 
 
 def _value(row: Row) -> float:

@@ -121,7 +121,7 @@ def test_a_file_in_a_matrix_is_labelled_and_set_as_any_method(
         ("syntax.py", "class Broken(:", "invalid syntax"),
         ("empty.py", "", "defines 0 public methods, wanted exactly one"),
         ("leaves.py", "raise SystemExit(0)", "cannot be imported: SystemExit(0)"),
-        ("two words.py", SOURCE, "a method's file is called by letters, digits and _"),
+        ("two words.py", SOURCE, "such a file is called by letters, digits and _"),
         ("folder.py", "/", "cannot read "),
     ],
 )

@@ -171,7 +171,7 @@ def test_everyone_is_left_out_once_from_the_command_line_to_the_table(call: Any)
     assert "protocol leave-one-person-out; recipe" in ended.out
     assert "; predictions pooled over 4 folds; seed 0, so no spread;" in ended.out
     assert "12 cells trained;" in ended.out
-    assert "kd seed 0 fold 3: accuracy " in ended.err
+    assert "kd seed 0 person 3: accuracy " in ended.err
     assert "12 done" in call("status").out
     rows = list(csv.DictReader(io.StringIO(call("table", "--format", "csv", "--metric", "accuracy").out)))
     assert [row["fold"] for row in rows] == ["0", "1", "2", "3"] * 3

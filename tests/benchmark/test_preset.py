@@ -67,7 +67,7 @@ def test_a_table_says_what_is_tuned_and_on_what(preset: Path, where: Runtime) ->
     asked = session(preset, where, OTHER, "kd")
     assert asked.run(jobs=1, track=False).exit_code == 0
     text = asked.table("markdown", ("macro_f1",))
-    budget = "one budget for every row: 20 trials of 10 epochs, 4 folds of subject-val-v1, seed 0"
+    budget = "one budget for every row: 20 trials of 10 epochs, 4 folds of subject-val-v1, seed 0, 2 of them failed"
     assert f"hyper-parameters: preset mine, found with {budget}; maximised: mean macro-F1; " in text
     assert f"teacher alone, kd: on {OTHER} with settings tuned on {SMALL}." in text
     assert "student alone: untuned." in text
@@ -87,6 +87,12 @@ def test_the_nearest_of_several_is_used(where: Runtime) -> None:
     assert else_.note(SMALL, PAIR) == f"for {PAIR} on {SMALL} with settings tuned for a:b on {SMALL}"
 
 
+def test_what_a_preset_and_an_option_both_say_is_refused(preset: Path) -> None:
+    chosen = Selection(datasets=(SMALL,), pairs=(PAIR,), preset=str(preset), settings=("recipe.learning_rate=0.003",))
+    with pytest.raises(KdbenchError, match="the preset mine both say it; drop one of them"):
+        chosen.matrix()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -102,6 +108,10 @@ def test_the_nearest_of_several_is_used(where: Runtime) -> None:
         (
             lambda text: text + "\n[[found]]" + text.split("[[found]]")[1],
             f"a preset has kd for {PAIR} on {SMALL} twice",
+        ),
+        (
+            lambda text: text.replace("trials = 20\nfailed", "trials = 1\nfailed", 1),
+            f"a preset of 20 trials for every row: kd for {PAIR} on {SMALL} has 1",
         ),
     ],
 )

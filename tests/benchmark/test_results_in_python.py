@@ -61,11 +61,27 @@ def test_a_class_is_known_by_its_name_or_by_its_file(tmp_path: Path, monkeypatch
     assert re.fullmatch(r"my_own_kd@[0-9a-f]{8}", row.method.name)
 
 
-def test_a_class_that_is_in_no_file_and_a_network_without_a_name_are_refused_in_a_line() -> None:
+def test_a_network_class_is_known_by_its_name_or_by_its_file(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "my_own_mlp.py"
+    source = (ROOT / "architectures" / "mlp.py").read_text(encoding="utf-8")
+    path.write_text(source.replace("class MLP(", "class MyOwnMLP("), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import my_own_mlp  # type: ignore[import-not-found]
+
+    from kdbench.architectures.cnn import CNN
+
+    chosen = Selection(pairs=[(my_own_mlp.MyOwnMLP, "mlp(hidden=4)"), (CNN, my_own_mlp.MyOwnMLP)])
+    assert chosen.pairs == (f"{path}:mlp(hidden=4)", f"cnn:{path}")
+    first, second = Session(chosen, runtime(store=tmp_path / "runs", device="cpu")).matrix.pairs
+    assert re.fullmatch(r"my_own_mlp@[0-9a-f]{8}", first[0].name)
+    assert second[1] == first[0]
+
+
+def test_a_class_that_is_in_no_file_is_refused_in_a_line() -> None:
     made = type("Typed", (Method,), {"__module__": "__nowhere__"})
     with pytest.raises(KdbenchError, match="is in no file, so no other process could find it"):
         Selection(methods=(made,))
-    with pytest.raises(KdbenchError, match="is no network that has a name"):
+    with pytest.raises(KdbenchError, match="is in no file, so no other process could find it"):
         Selection(pairs=((made, "mlp"),))
     with pytest.raises(KdbenchError, match="wanted teacher:student as a text, or the two of them"):
         Selection(pairs=(("mlp",),))

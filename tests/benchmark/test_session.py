@@ -105,7 +105,7 @@ def test_everything_is_listed_and_can_be_shown(call: Callable[..., Any]) -> None
     every = call("list")
     assert every.code == 0
     kinds = [line[:-1] for line in every.out.splitlines() if line.endswith(":")]
-    assert kinds == ["methods", "networks", "datasets", "matrices", "pairs", "recipes", "protocols"]
+    assert kinds == ["methods", "networks", "references", "datasets", "matrices", "pairs", "recipes", "protocols"]
     for kind in kinds:
         listed = call("list", kind)
         assert listed.out.strip() in every.out

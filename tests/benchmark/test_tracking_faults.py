@@ -169,6 +169,18 @@ def test_no_run_is_running_after_its_process_has_ended(
     until(lambda: [path.name for path in copy.glob(".mlflow*")] == [".mlflow.lock"], "the writer's end")
 
 
+@pytest.mark.slow
+def test_a_run_that_is_stopped_before_its_first_cell_is_done_is_killed_and_not_unknown(
+    forks: Any, sizes: Any, store: Path, until: Callable[..., None]
+) -> None:
+    process = forks.begin("run", *sizes[:4], "-m", "kd", "-S", "recipe.epochs=1000000", "-j", 1)
+    until(lambda: (store / "mlflow.db").exists() and "RUNNING" in of_matrices(store), "the matrix in the database")
+    process.kill(signal.SIGTERM)
+    assert process.wait().code == 143
+    assert of_matrices(store) == ["KILLED"]
+    assert not Store(store).digests()
+
+
 def test_a_run_that_is_killed_with_its_writer_is_ended_by_the_next_that_writes(
     forks: Any, sizes: Any, job: Any, copy: Path, until: Callable[..., None]
 ) -> None:

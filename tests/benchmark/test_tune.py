@@ -7,6 +7,7 @@ import io
 import json
 import random
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -253,6 +254,24 @@ def test_a_preview_trains_nothing_and_tells_what_is_left(call: Any, store: Path,
     assert re.fullmatch(r"how long: about 0:00:\d\d, \d+ at a time, from what .*", text.splitlines()[-1])
 
 
+def test_a_preview_knows_the_teacher_that_was_found_and_another_one_begins_its_rows_anew(
+    call: Any, tmp_path: Path, store: Path
+) -> None:
+    rows = ["-d", "synthetic(people=4, windows=4, length=32)", *ROWS[2:4], "-m", "kd", "-S", "recipe.epochs=4"]
+    rows += ["-S", "recipe.batch_size=16", "-j", 1, "--no-track", "-o", tmp_path / "found.toml"]
+    assert call("tune", *rows, "--trials", 1).code == 0
+    more = call("tune", *rows, "--trials", 6)
+    assert more.code == 0
+    [teacher] = [found for found in Preset.load(tmp_path / "found.toml").found if found.row == "teacher alone"]
+    assert teacher.value > (teacher.default or 0), "else the first teacher was the best, and nothing is seen here"
+    assert " kd: 1 trial under another teacher, found with another budget, do not count here\n" in more.err
+    assert call("tune", *rows, "--trials", 6, "--dry-run").out.splitlines()[-1] == "all done"
+    assert " do not count here" not in call("tune", *rows, "--trials", 6).err
+    named = more.err.splitlines()[-1].split("`")[1]
+    assert shlex.split(named)[:2] == ["kdbench", "run"]
+    assert call("plan", *shlex.split(named)[2:]).code == 0
+
+
 def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, tmp_path: Path) -> None:
     kept = ("--store", unbroken / "runs")
     status = call("tune", "status", *kept).out
@@ -284,7 +303,7 @@ def test_trials_given_up_between_folds_are_the_same_however_many_workers(
     assert not any(state == "pruned" for trials in serial.values() for _, _, state, _ in trials[: 2 * BATCH])
     assert "given up between folds" in call("tune", "status").out
     assert "given up where below the median between folds" in call("tune", "table").out
-    assert "trials below the median given up between folds" in Preset.load(tmp_path / "preset.toml").budget
+    assert " given up between folds, being below the median" in Preset.load(tmp_path / "preset.toml").budget
 
 
 def test_a_trial_is_behind_by_earlier_batches_on_the_same_folds_alone() -> None:

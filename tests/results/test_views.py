@@ -1,6 +1,7 @@
 """Views say what is recorded, run by run and person by person, and are sentences where nothing is."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,57 @@ def test_the_protocol_has_every_setting_and_with_what_it_was_made(see: Any, entr
     assert settings == [["kd", "temperature", "4.0"], ["kd", "mode", "a b"]]
     assert lines(page, 3) == {"epochs": ["5"], "learning_rate": ["0.01"]}
     assert lines(page, 4)["processor"] == ["a processor", "8"]
+
+
+def test_without_a_search_the_view_of_tuning_says_so(see: Any, entries: list[Entry]) -> None:
+    page = view_page("tuning", see(entries))
+    assert "No search" in said(page)
+    assert not [part for part in page.parts if isinstance(part, Sheet)]
+
+
+def test_tuning_tells_what_each_row_was_trained_with_and_which_was_not_searched(
+    make_predicted: Any, make_entry: Any
+) -> None:
+    notes = {STUDENT: "untuned", "kd": "tuned on uci_har with big:small"}
+    found = [make_predicted(row, 0, [0, 0, 1, 1, 2, 2], tuned=note) for row, note in notes.items()]
+    found += [make_entry("at", 0, None, tuned="tuned on hapt"), make_entry("forest", 0, None)]
+    page = view_page("tuning", Seen(found, Asked("subject-v1", "har", preset="preset x, found with 20 trials"), "1"))
+    assert "preset x, found with 20 trials" in said(page)
+    trained = "learning_rate 0.01, temperature 4, mode a b"
+    assert lines(page) == {
+        STUDENT: ["no", trained],
+        "kd": [notes["kd"], trained],
+        "at": ["tuned on hapt", "not run yet"],
+    }
+
+
+def test_rows_of_one_method_stand_beside_its_first_with_what_differs(see: Any, make_run: Any) -> None:
+    people, noises = [0.5, 0.6, 0.4, 0.7, 0.55, 0.45, 0.65, 0.5, 0.6], (0.01, -0.01)
+    entries = []
+    for row, gain, mode in ((STUDENT, 0.0, None), ("kd", 0.1, "a b"), ("kd(mode=c)", 0.04, "c")):
+        for seed, noise in enumerate(noises):
+            entry = make_run(row, seed, [value + gain + noise * (1 + k / 9) for k, value in enumerate(people)])
+            method = {"name": "kd" if mode else "supervised", "version": 1, "settings": {"mode": mode} if mode else {}}
+            entries.append(replace(entry, record=replace(entry.record, cell={**CELL, "method": method})))
+    page = view_page("ablation", see(entries))
+    assert sheet(page).title == "kd"
+    assert set(lines(page)) == {"kd", "kd(mode=c)"}
+    assert lines(page)["kd"][0] == "the others are set beside it"
+    assert lines(page)["kd(mode=c)"][:1] == ["mode c"]
+    assert lines(page)["kd(mode=c)"][2:4] == ["+4.0", "-6.0"]
+    assert lines(page)["kd(mode=c)"][4].startswith("-6.")
+    assert lines(page)["kd(mode=c)"][5] != "–"
+
+
+def test_complexity_has_sizes_beside_the_score_and_the_teacher(see: Any, make_predicted: Any) -> None:
+    small = {"parameters": 100.0, "multiply_adds": 2e6, "latency_ms": 0.5, "method_parameters": 7.0}
+    large = {"parameters": 1000.0, "multiply_adds": 8e6, "latency_ms": 2.0}
+    costs = {"teacher": large, STUDENT: small, "kd": small, "at": {}}
+    entries = [make_predicted(row, 0, [0, 0, 1, 1, 2, 2], record={"costs": each}) for row, each in costs.items()]
+    found = lines(view_page("complexity", see(entries)))
+    assert found["teacher"] == ["100.0", "1,000", "8 M", "–", "–", "2 ms", "–"]
+    assert found["kd"] == ["100.0", "100 10×", "2 M 4×", "–", "–", "0.5 ms 4×", "7"]
+    assert found["at"] == ["100.0", "–", "–", "–", "–", "–", "–"]
 
 
 def test_failures_tell_gates_holes_and_warnings_each_once(see: Any, entries: list[Entry], make_entry: Any) -> None:

@@ -1,0 +1,105 @@
+"""All records of a plan at once: a store of thousands is read from one file in place of thousands.
+
+The index repeats what records say, beside when each file was written, how long it is and its number on the disk. It is
+made from records that were read and found whole, and one whose file has another time, length or number since is read
+again. So a store is read right with an old index, a damaged one, or none, and an index may be removed at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from kdbench.files import write_whole
+from kdbench.results.record import Record
+from kdbench.store.records import Store
+
+NAME = "index.json"
+WORTH = 200
+"""So many records are worth an index, and so many that it lacks are worth writing it again."""
+SETTLED_NS = 2 * 10**9
+"""A file as young as this could be replaced once more within one tick of the file system's clock."""
+
+Stamp = list[int]
+"""Of a record's file: time in nanoseconds, bytes, number on its disk."""
+Known = dict[str, tuple[Stamp, dict[str, Any]]]
+"""The stamp that a record's file had when it was read, and its content, by digest."""
+
+
+def records_of(store: Store, digests: Iterable[str]) -> dict[str, Record | None]:
+    """What the store has of these cells; None where one has no record.
+
+    Raises:
+        KdbenchError: if a record cannot be read as one.
+    """
+    wanted = list(digests)
+    if len(wanted) < WORTH:
+        return {digest: store.record(digest) for digest in wanted}
+    return _indexed(store, wanted)
+
+
+def _indexed(store: Store, wanted: list[str]) -> dict[str, Record | None]:
+    known, now = _read(store), time.time_ns()
+    found: dict[str, Record | None] = {}
+    fresh: Known = {}
+    for digest in wanted:
+        stamp = _stamp(store, digest)
+        kept = known.get(digest)
+        if stamp is not None and kept is not None and kept[0] == stamp:
+            with suppress(ValueError, TypeError, KeyError):
+                found[digest] = Record.from_plain(kept[1])
+                continue
+        found[digest] = record = store.record(digest)
+        settled = stamp is not None and stamp[0] + SETTLED_NS < now and stamp == _stamp(store, digest)
+        if record is not None and stamp is not None and settled:
+            fresh[digest] = stamp, record.plain()
+    if len(fresh) >= WORTH:
+        others = {digest: kept for digest, kept in known.items() if kept[0] == _stamp(store, digest)}
+        with suppress(OSError, ValueError, TypeError):  # whoever may only read a store reads it all the same
+            _write(store, {**others, **fresh})
+    return found
+
+
+def _stamp(store: Store, digest: str) -> Stamp | None:
+    """Of the file of a record; None where there is none."""
+    try:
+        status = os.stat(f"{store.root}/{digest}/record.json")
+    except OSError:
+        return None
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
+
+
+def _write(store: Store, known: Known) -> None:
+    """A line with the checksum of the next one, which has every value of a field once, and records by their numbers."""
+    values: dict[str, int] = {}
+    rows = {
+        digest: [*stamp, {name: values.setdefault(_text(value), len(values)) for name, value in content.items()}]
+        for digest, (stamp, content) in known.items()
+    }
+    body = f'{{"values":[{",".join(values)}],"records":{_text(rows)}}}'.encode()
+    write_whole(store.root / NAME, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _read(store: Store) -> Known:
+    """What stands in the index; nothing where there is none, or one that is damaged or of another kdbench."""
+    try:
+        check, _, body = (store.root / NAME).read_bytes().partition(b"\n")
+        if hashlib.sha256(body).hexdigest().encode() != check:
+            return {}
+        plain = json.loads(body)
+        values = plain["values"]
+        return {
+            digest: (stamp, {name: values[number] for name, number in numbers.items()})
+            for digest, (*stamp, numbers) in plain["records"].items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return {}
