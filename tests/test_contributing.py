@@ -70,6 +70,7 @@ def test_a_method_is_one_file(copied_in: str, tmp_path: Path) -> None:
     assert rows_done(tmp_path, path=copied_in)["logit_mse(weight=0.5)"] == "done"
 
 
+@pytest.mark.slow
 def test_a_network_and_a_dataset_are_one_file_each(copied_in: str, tmp_path: Path) -> None:
     def runs(*arguments: str) -> str:
         return kdbench_runs(*arguments, folder=tmp_path, path=copied_in)

@@ -198,6 +198,7 @@ def wild(plug: Any) -> dict[str, Any]:
     return {"path": [plug("wild", METHOD, "kdbench.methods: wild = wild:Wild")]}
 
 
+@pytest.mark.slow
 def test_no_cell_is_another_one_for_what_a_method_before_it_did_to_its_process(
     forks: Any, wild: Any, store: Path, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_no_cell_is_another_one_for_what_a_method_before_it_did_to_its_process(
         assert (other.metrics, other.facts) == (record.metrics, record.facts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_whatever_a_method_does_its_cell_fails_alone_and_says_why(
     jobs: int, forks: Any, wild: Any, store: Path

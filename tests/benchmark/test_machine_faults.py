@@ -85,6 +85,7 @@ def test_a_full_cache_disk_stops_the_run_in_one_line(forks: Any, mounted: Any, j
     assert not store.exists()
 
 
+@pytest.mark.slow
 def test_a_disk_too_full_for_the_mlflow_database_keeps_the_results(
     forks: Any, mounted: Any, job: Any, done: Path, call: Any
 ) -> None:

@@ -173,7 +173,7 @@ def test_no_run_is_running_after_its_process_has_ended(
 def test_a_run_that_is_stopped_before_its_first_cell_is_done_is_killed_and_not_unknown(
     forks: Any, sizes: Any, store: Path, until: Callable[..., None]
 ) -> None:
-    process = forks.begin("run", *sizes[:4], "-m", "kd", "-S", "recipe.epochs=1000000", "-j", 1)
+    process = forks.begin("run", *sizes[:4], "-m", "kd", "-S", "recipe.epochs=100000", "-j", 1)
     until(lambda: (store / "mlflow.db").exists() and "RUNNING" in of_matrices(store), "the matrix in the database")
     process.kill(signal.SIGTERM)
     assert process.wait().code == 143
@@ -181,6 +181,7 @@ def test_a_run_that_is_stopped_before_its_first_cell_is_done_is_killed_and_not_u
     assert not Store(store).digests()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_with_its_writer_is_ended_by_the_next_that_writes(
     forks: Any, sizes: Any, job: Any, copy: Path, until: Callable[..., None]
 ) -> None:

@@ -288,6 +288,7 @@ def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, 
     assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_trials_given_up_between_folds_are_the_same_however_many_workers(
     forks: Any, tune: Any, store: Path, tmp_path: Path, call: Any
 ) -> None:

@@ -23,6 +23,7 @@ def trials_of(store: Path, storage: str | None) -> dict[str, list[tuple[Any, ...
         return {study.name: [(t.number, t.settings, t.state, t.value) for t in study.trials()] for study in studies}
 
 
+@pytest.mark.slow
 def test_two_machines_share_a_search_and_one_of_them_dies(
     database: str, forks: Any, call: Any, store: Path, tmp_path: Path
 ) -> None:

@@ -160,10 +160,12 @@ MINUTES = {  # that both places cover
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_selfback_s_windows_are_those_of_every_other_machine(selfback: Prepared) -> None:
     assert selfback.digest == "5a33d3e6f7e4e448a3b3511711de4e570ac6d83e435c1009341c78883e40dcba"
 
 
+@pytest.mark.slow
 def test_selfback_s_people_rows_and_minutes_are_the_published_ones(selfback: Prepared) -> None:
     windows = selfback.windows
     rows = {place: sum(SelfBack.known.folders[place, name].rows for name in MINUTES) for place in PLACES}
@@ -184,6 +186,7 @@ def test_selfback_s_people_rows_and_minutes_are_the_published_ones(selfback: Pre
         assert minutes - 1.2 < covered < minutes + 0.5, f"{name}: up to 64 samples of every recording are in no window"
 
 
+@pytest.mark.slow
 def test_selfback_s_two_places_walk_at_one_time(selfback: Prepared) -> None:
     windows = selfback.windows
     for name, low, high in (("walk_slow", 1.3, 1.8), ("jogging", 2.2, 2.9)):
@@ -198,6 +201,7 @@ def test_selfback_s_two_places_walk_at_one_time(selfback: Prepared) -> None:
         assert abs(np.median(steps[0]) - np.median(steps[1])) < 0.12
 
 
+@pytest.mark.slow
 def test_selfback_s_gravity_lies_along_minus_x_of_the_thigh_of_who_stands(selfback: Prepared) -> None:
     windows = selfback.windows
     standing = windows.y == selfback.description.classes.index("standing")

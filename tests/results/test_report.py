@@ -142,6 +142,7 @@ def test_tables_sort_and_filter_in_a_browser_without_an_error(report: Any, tmp_p
     assert told["found"] == ["teacher"]
 
 
+@pytest.mark.slow
 def test_a_report_of_two_thousand_cells_is_quick_and_not_large(make_run: Any, asked: Asked) -> None:
     entries = [
         make_run(
