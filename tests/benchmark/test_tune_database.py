@@ -30,6 +30,7 @@ def test_two_machines_share_a_search_and_one_of_them_dies(
     """Machines are processes with stores of their own; a third one is killed in the middle of a trial."""
     assert call(*TUNE, "-o", tmp_path / "serial.toml").code == 0
     shared = (*TUNE, "--storage", database)
+    assert call("tune", "status", "--storage", database).code == 2  # nothing is tuned yet; the tables are made, by one
     stores = [tmp_path / name for name in ("one", "two", "three")]
     presets = [tmp_path / f"{path.name}.toml" for path in stores]
     machines = [
