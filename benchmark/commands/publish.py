@@ -41,7 +41,7 @@ def publish(matrix: Matrix, store: Store, folder: Path) -> list[str]:
     """
     asked = both(matrix, store) if matrix.preset is not None else (matrix,)
     plans = [plan for each in asked if (plan := remembered(store, each)) is not None]
-    if remembered(store, matrix) is None:
+    if all(plan.matrix != matrix for plan in plans):
         raise KdbenchError(
             f"{matrix.name} was not run in {store.root}; what is published was run (`kdbench list runs`)"
         )

@@ -92,13 +92,16 @@ def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None
     with sharing(store), _search(where, ask, say) as search:
         plan = _plan(matrix, where)
         keep(store, matrix)
-        _count_left(search, plan, where, ask, _done(_asked(plan, ask), where, ask))
+        asked = _asked(plan, ask)
+        size, _ = _sizes(plan, where, asked)
+        search.pace.work.update(size)
+        _count_left(search, ask, _done(asked, where, ask))
         say(f"{matrix.name}: {ask.trials} trials of every row; store {where.store}, {search.executor.slots} at a time")
         studies = [search.work_off(subject) for subject in subjects(plan) if subject.is_teacher and ask.teacher]
         preset = preset_of(matrix.name, studies, ask.trials, versions()) if studies else None
         plan = _plan(replace(matrix, preset=preset), where)
         rows = [subject for subject in subjects(plan) if not subject.is_teacher]
-        _count_left(search, plan, where, ask, done := _done(rows, where, ask))
+        _count_left(search, ask, done := _done(rows, where, ask))
         for line in _begun_anew([subject for subject in rows if not done[subject.name]], search, ask):
             say(line)
         studies += [search.work_off(subject) for subject in rows]
@@ -167,11 +170,9 @@ def _sizes(plan: Plan, where: Runtime, asked: Sequence[Subject]) -> tuple[dict[s
     return size, known
 
 
-def _count_left(search: Search, plan: Plan, where: Runtime, ask: AskTune, done: dict[str, int]) -> None:
-    """What the search shall know of the work before it, to tell the time left."""
-    size, _ = _sizes(plan, where, _asked(plan, ask))
-    search.pace.work.update(size)
-    search.pace.left.update({name: ask.trials - done[name] for name in size if name in done})
+def _count_left(search: Search, ask: AskTune, done: dict[str, int]) -> None:
+    """What the search shall know of the trials before it, to tell the time left."""
+    search.pace.left.update({name: ask.trials - count for name, count in done.items()})
 
 
 def _found(matrix: Matrix, teachers: Sequence[Subject], where: Runtime, ask: AskTune) -> Preset | None:

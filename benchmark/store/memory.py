@@ -39,6 +39,12 @@ class Kept:
     begun: datetime | None = None
 
 
+def memory_files(root: Path) -> list[Path]:
+    """Files of those folders, relative to the root; those half written are left out."""
+    found = sorted(path for kind in MEMORY for path in (root / kind).rglob("*"))
+    return [path.relative_to(root) for path in found if path.is_file() and not path.name.startswith(".")]
+
+
 def remember(store: Store, plan: Plan) -> str:
     """Keep a matrix that is run here, as the last one, and its plan; returns its identity, name and hash.
 

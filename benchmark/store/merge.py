@@ -9,7 +9,7 @@ from pathlib import Path
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.results.record import Record
-from kdbench.store.memory import MEMORY
+from kdbench.store.memory import memory_files
 from kdbench.store.records import Store
 
 OF_A_MACHINE = ("seconds", "peak_memory", "device", "versions", "commit", "finished", "costs", "files", "sources")
@@ -99,9 +99,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def _copy_memory(source: Path, target: Path) -> None:
     """Copy which matrices were run, what each was written out to, and the methods in files."""
-    for kind in MEMORY:
-        for path in (source / kind).rglob("*"):
-            there = target / path.relative_to(source)
-            if path.is_file() and not path.name.startswith(".") and not there.exists():
-                there.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, there)
+    for path in memory_files(source):
+        there = target / path
+        if not there.exists():
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / path, there)

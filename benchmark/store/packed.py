@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.results.record import WEIGHTS, Record
-from kdbench.store.memory import MEMORY
+from kdbench.store.memory import memory_files
 from kdbench.store.records import Store
 from kdbench.text import first_line
 
@@ -145,9 +145,7 @@ def _unpacked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _memory(root: Path) -> list[Path]:
     """Files that say what cells are for, and what a search tried, relative to the root."""
-    found = [path for kind in (*MEMORY, JOURNAL.parent.name) for path in (root / kind).rglob("*")]
-    whole = [path.relative_to(root) for path in found if path.is_file() and not path.name.startswith(".")]
-    return sorted(path for path in whole if path.parts[0] in MEMORY or path == JOURNAL)
+    return memory_files(root) + ([JOURNAL] if (root / JOURNAL).is_file() else [])
 
 
 def _copy_memory(root: Path, identities: set[str], folder: Path) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -372,3 +373,18 @@ def wait_for(port: int) -> None:
         except psycopg.OperationalError:
             assert time.monotonic() < end, "the server did not start"
             time.sleep(0.1)
+
+
+@pytest.fixture
+def answers() -> Callable[[int], bool]:
+    """Whether MLflow's server answers at a port of this machine."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def ask(port: int) -> bool:
+        try:
+            with opener.open(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    return ask

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -221,22 +220,13 @@ def ended(family: list[int]) -> Callable[[], bool]:
 
 @pytest.mark.slow
 def test_pages_are_served_on_this_machine_until_they_are_stopped(
-    forks: Any, tracked: Path, until: Callable[..., None]
+    forks: Any, tracked: Path, until: Callable[..., None], answers: Callable[[int], bool]
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = forks.begin("ui", "--port", port)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def answers() -> bool:
-        try:
-            with opener.open(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    until(answers, "an answer")
+    until(lambda: answers(port), "an answer")
     family = descendants(process.pid)
     assert family
     process.kill(signal.SIGTERM)
@@ -245,7 +235,7 @@ def test_pages_are_served_on_this_machine_until_they_are_stopped(
     assert stopped.out.startswith(f"open http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning")
     assert stopped.out.endswith("stopped\n")
     until(ended(family), "the servers' end")
-    assert not answers()
+    assert not answers(port)
 
 
 SERVER = "import subprocess, sys; subprocess.run(['sleep', '1000'])"

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def server_at(database: str, tmp_path: Path, until: Callable[..., None]) -> Iterator[Callable[[int], Any]]:
+def server_at(
+    database: str, tmp_path: Path, until: Callable[..., None], answers: Callable[[int], bool]
+) -> Iterator[Callable[[int], Any]]:
     """Starts MLflow's server on PostgreSQL at a port."""
     started: list[subprocess.Popen[bytes]] = []
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def start(port: int) -> subprocess.Popen[bytes]:
         url = database.replace("postgresql://", "postgresql+psycopg://")
@@ -42,14 +42,7 @@ def server_at(database: str, tmp_path: Path, until: Callable[..., None]) -> Iter
         )
         started.append(process)
 
-        def answers() -> bool:
-            try:
-                with opener.open(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                    return bool(answer.status == 200)
-            except OSError:
-                return False
-
-        until(answers, "MLflow's server")
+        until(lambda: answers(port), "MLflow's server")
         return process
 
     yield start
