@@ -34,6 +34,7 @@ from kdbench.store.artefacts import read_checkpoint, read_weights, write_checkpo
 from kdbench.store.claims import claimed
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
+from kdbench.store.use import use_of, write_use
 from kdbench.text import first_line, printable
 from kdbench.training.determinism import reproducible
 from kdbench.training.evaluate import predict
@@ -101,6 +102,8 @@ def _run_claimed(job: Job, store: Store, runtime: Runtime, on_epoch: Callable[[]
     )
     if attempt.result is not None:
         write_weights(store, cell.digest, attempt.result.weights)
+        work = attempt.work
+        write_use(store, cell.digest, use_of(work.given.data, work.split.train, work.normalisation))
     predictions = None if attempt.result is None else attempt.result.predictions
     return store.finish(record, curve=_csv(attempt.curve), predictions=predictions)
 

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
     "costs": {"architectures", "catalog", "data", "spec"},
     "plan": {"architectures", "catalog", "data", "methods", "results", "spec"},
     "provenance": {"catalog", "results", "spec"},
-    "store": {"catalog", "plan", "provenance", "results", "spec"},
+    "store": {"catalog", "data", "plan", "provenance", "results", "spec"},
     "training": {"architectures", "catalog", "data", "methods", "references", "results", "spec"},
     "account": {"catalog", "provenance", "results", "spec", "training"},
     "fitting": {"account", "catalog", "data", "results", "spec", "store", "training"},

@@ -10,12 +10,13 @@ from kdbench.commands.cells import STATES, cell_states, counts, to_run
 from kdbench.errors import KdbenchError, nearest
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry, Freshness
-from kdbench.results.record import FAILURES
+from kdbench.results.record import FAILURES, WEIGHTS
 from kdbench.spec.cell import Cell
 from kdbench.store.drivers import Driver, drivers
 from kdbench.store.entries import entries
 from kdbench.store.memory import identity_of
-from kdbench.store.records import Store
+from kdbench.store.records import USE, Store
+from kdbench.store.use import LACKS
 from kdbench.text import counted, duration
 
 
@@ -69,7 +70,7 @@ def status_text(plan: Plan, store: Store) -> str:
             lines.append(f"  {name}: {'n/a' if set(of_row) == {'n/a'} else counts(of_row)}")
     lines += [f"  {block}  not begun: {', '.join(rows)}" for block, rows in missing.items()]
     lines += _shared(plan)
-    return "\n".join([*lines, *_details(plan, store, filled, states), *_unknown(filled)])
+    return "\n".join([*lines, *_details(plan, store, filled, states), *_unknown(filled), *_useless(filled)])
 
 
 def cells_text(plan: Plan, store: Store, state: str | None, *, as_json: bool) -> str:
@@ -169,6 +170,18 @@ def _unknown(filled: Sequence[Entry]) -> list[str]:
         f"{counted(len(found), 'result')} made by an older kdbench, or by a plug-in that is not here: whether the code "
         "has changed since cannot be told"
     ]
+
+
+def _useless(filled: Sequence[Entry]) -> list[str]:
+    """Said once: records whose weights are here and do not tell what they are used with."""
+    found = {entry.record.digest: entry.record.files for entry in filled if entry.record and entry.status == "done"}
+    lacking = [files for files in found.values() if WEIGHTS in files and USE not in files]
+    if not lacking:
+        return []
+    count = f"{len(lacking)} of {counted(len(found), 'record')}"
+    one = len(lacking) == 1
+    said = f"{'is' if one else 'are'} of an older kdbench and {'lacks what its' if one else 'lack what their'}"
+    return [f"{count} {said} use needs ({LACKS}); `kdbench take` fits it again"]
 
 
 def _shared(plan: Plan) -> list[str]:

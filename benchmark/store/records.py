@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
     import numpy.typing as npt
 
 
-PREDICTIONS, CURVE, LOG = "predictions.npz", "curve.csv", "log.txt"
+PREDICTIONS, CURVE, LOG, USE = "predictions.npz", "curve.csv", "log.txt", "use.json"
 
 AGAIN = "`kdbench run --stale` with the options of its matrix makes it again"
 
@@ -87,7 +87,7 @@ class Store:
         curve: str,
         predictions: dict[str, npt.NDArray[Any]] | None = None,
     ) -> Record:
-        """Keep a cell's result, after its weights; what only a running cell needs goes.
+        """Keep a cell's result, after its weights and what their use needs; what only a running cell needs goes.
 
         Returns:
             The record as it is kept: with the checksums of the files beside it.
@@ -103,8 +103,9 @@ class Store:
             content[PREDICTIONS] = buffer.getvalue()
         for name, raw in content.items():
             write_whole(folder / name, raw)
-        if record.status == "done" and (folder / WEIGHTS).exists():
-            content[WEIGHTS] = (folder / WEIGHTS).read_bytes()
+        for name in (WEIGHTS, USE) if record.status == "done" else ():
+            if (folder / name).exists():
+                content[name] = (folder / name).read_bytes()
         record = replace(record, files={name: _hash(raw) for name, raw in content.items()})
         write_whole(folder / "record.json", record.to_json())
         for name in ("checkpoint.pt", "epoch"):
@@ -161,7 +162,7 @@ class Store:
 
     def forget(self, digest: str) -> None:
         """Drop a cell's record and all that came with it, so that it runs again from the start."""
-        made = ("record.json", PREDICTIONS, WEIGHTS, CURVE, LOG, "traceback.txt", "checkpoint.pt", "epoch")
+        made = ("record.json", PREDICTIONS, WEIGHTS, USE, CURVE, LOG, "traceback.txt", "checkpoint.pt", "epoch")
         for name in made:
             (self.folder(digest) / name).unlink(missing_ok=True)
 
