@@ -57,10 +57,12 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
     "track": {"architectures", "catalog", "methods", "plan", "results", "store", "tune"},
     "observers": {"plan", "results", "schedule", "store", "track"},
     "contract": {"architectures", "catalog", "methods", "spec", "training"},
+    "deploy": {"architectures", "catalog", "data", "provenance", "results", "spec", "store", "training"},
     "commands": {
         "catalog",
         "costs",
         "data",
+        "deploy",
         "executors",
         "methods",
         "observers",
@@ -94,6 +96,8 @@ WITHOUT_TORCH += [
 FROM_OTHERS = {  # not stated among what is always installed
     "sqlalchemy": {"benchmark/track/tracker.py"},  # mlflow lets its exceptions through
     "pyarrow": {"benchmark/data/whar.py"},  # of the extra `whar`
+    "onnx": {"benchmark/deploy/onnx_forms.py", "benchmark/deploy/chain.py"},  # of the extra `onnx`
+    "onnxruntime": {"benchmark/deploy/onnx_forms.py"},
 }
 IMPORTED_AS = {"scikit_learn": "sklearn"}  # by what they are called where they are installed from
 IN_ONE_FILE = ["sklearn", "optuna", "mlflow", "pooch", "rich"]

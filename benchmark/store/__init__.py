@@ -6,6 +6,7 @@
                   predictions.npz   logits, labels, people and rows of the evaluation windows
                   student.pt        the deployed model's weights (`torch.load` with ``weights_only=True``)
                   use.json          what those weights are used with: normalisation, channels, units, rate, classes
+                  deploy.json       how the form that goes to a device did, once `kdbench take` made it
                   curve.csv         losses and facts of every epoch
                   traceback.txt     of a cell that failed by an error
                   checkpoint.pt     while running: everything that the next epoch needs

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
 
 
 PREDICTIONS, CURVE, LOG, USE = "predictions.npz", "curve.csv", "log.txt", "use.json"
+DEPLOY = "deploy.json"
+"""What `take` found of a cell; the record does not know of it."""
 
 AGAIN = "`kdbench run --stale` with the options of its matrix makes it again"
 
@@ -162,7 +164,7 @@ class Store:
 
     def forget(self, digest: str) -> None:
         """Drop a cell's record and all that came with it, so that it runs again from the start."""
-        made = ("record.json", PREDICTIONS, WEIGHTS, USE, CURVE, LOG, "traceback.txt", "checkpoint.pt", "epoch")
+        made = ("record.json", PREDICTIONS, WEIGHTS, USE, DEPLOY, CURVE, LOG, "traceback.txt", "checkpoint.pt", "epoch")
         for name in made:
             (self.folder(digest) / name).unlink(missing_ok=True)
 

@@ -12,14 +12,14 @@ from filelock import FileLock, Timeout
 
 from kdbench.results.record import WEIGHTS
 from kdbench.store.index import NAME
-from kdbench.store.records import CURVE, PREDICTIONS, USE, Store
+from kdbench.store.records import CURVE, DEPLOY, PREDICTIONS, USE, Store
 
 try:
     import fcntl
 except ImportError:  # Windows: nothing is swept there
     fcntl = None  # type: ignore[assignment]
 
-WRITTEN = (WEIGHTS, USE, PREDICTIONS, CURVE, "record.json", "traceback.txt", "checkpoint.pt", "epoch")
+WRITTEN = (WEIGHTS, USE, DEPLOY, PREDICTIONS, CURVE, "record.json", "traceback.txt", "checkpoint.pt", "epoch")
 
 
 @contextmanager

@@ -1,0 +1,44 @@
+"""The command that takes a model out of a store to where it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from kdbench.cli._main import main
+from kdbench.cli._options import in_store, runtime, with_data
+from kdbench.cli._output import echo
+
+
+@main.command()
+@in_store
+@with_data
+@click.argument("name", metavar="CELL|ROW")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder.  [default: take-DIGEST]")
+@click.option("--matrix", "stored", metavar="NAME|ID", help="A matrix that was run in the store; by default the last.")
+@click.option("-d", "--dataset", metavar="NAME", help="Which block, where a row stands in several.")
+@click.option("-p", "--pair", metavar="TEACHER:STUDENT", help="Likewise.")
+@click.option("--force", is_flag=True, help="Write what the gate refuses, and say so in it.")
+def take(
+    store: Path,
+    data_dir: Path | None,
+    name: str,
+    output: Path | None,
+    stored: str | None,
+    dataset: str | None,
+    pair: str | None,
+    force: bool,
+) -> None:
+    """Write a folder with a trained model that runs without kdbench, and shows that it says the same there.
+
+    CELL is a digest, or the beginning of one; ROW a row of the table, of which the cell of the lowest seed is taken.
+    Raw sensor values go in and probabilities come out: ONNX in 32 and 8 bits, C where the network is a chain of simple
+    layers, golden windows, a card, and a page on how each form did on all windows that are judged. Refused where a
+    form keeps less than 99 % of the labels or loses more than 0.2 points of macro-F1.
+    """
+    from kdbench.commands.take import choose, last_plan, take
+
+    where = runtime(store=store, data_dir=data_dir)
+    chosen = choose(last_plan(where, stored), where, name, dataset=dataset, pair=pair)
+    take(chosen, where, output or Path(f"take-{chosen.digest[:8]}"), force=force, say=echo)

@@ -1,0 +1,155 @@
+"""The folder that `take` writes: every form that can be made, judged, and what is said of them. Whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from kdbench.deploy.c_form import code_size, compiled, compiler, run_c, timed_c, write_c
+from kdbench.deploy.chain import NoChain, chain
+from kdbench.deploy.demo import HOW, runtime_folder, write_demo
+from kdbench.deploy.golden import golden, write_golden
+from kdbench.deploy.onnx_forms import export, quantise, run
+from kdbench.deploy.pages import Told, card, parity_text
+from kdbench.deploy.parity import Form, judged, objections
+from kdbench.deploy.subject import Subject
+from kdbench.deploy.timing import TIMES, Timed, timed
+from kdbench.errors import KdbenchError
+from kdbench.files import fresh_folder
+from kdbench.provenance.environment import device_name
+
+WHOLE, INT8 = "model.onnx", "model.int8.onnx"
+
+
+@dataclass
+class Made:
+    """What came of a subject.
+
+    Args:
+        forms: the trained model, then every form in the folder.
+        left_out: what is not in the folder, each with the reason.
+        against: what speaks against handing it out, where it was written all the same.
+    """
+
+    forms: list[Form] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    against: list[str] = field(default_factory=list)
+
+    def form(self, file: str) -> Form | None:
+        """The form of a file, if it is there."""
+        return next((form for form in self.forms if form.file == file), None)
+
+
+def write_folder(
+    subject: Subject, folder: Path, *, chosen: str, force: bool = False, say: Callable[[str], None] = lambda line: None
+) -> Made:
+    """Write every form of a subject into a new folder.
+
+    Args:
+        subject: what is taken.
+        folder: must not be there.
+        chosen: how the cell was chosen, a sentence.
+        force: whether to write what the gate refuses.
+        say: is told how it goes.
+
+    Raises:
+        KdbenchError: if the folder is there, no form can be made, or the gate refuses one.
+    """
+    if folder.exists():
+        raise KdbenchError(f"{folder} is there already; -o names another folder")
+    with fresh_folder(folder) as place:
+        made = Made()
+        for _ in _steps(subject, place, made):
+            say(f"{made.forms[-1].file or 'trained model'}: {made.forms[-1].size:,} bytes")
+        made.against = objections(subject, made.forms[0], made.forms[1:])
+        if made.against and not force:
+            raise KdbenchError(f"refused: {'; '.join(made.against)}; --force writes it all the same")
+        _write_pages(subject, place, made, chosen)
+    return made
+
+
+def _steps(subject: Subject, place: Path, made: Made) -> Iterator[None]:
+    """Make and judge one form after the other."""
+    x, at = subject.windows(subject.split.evaluation), subject.split.evaluation[:1]
+    size = sum(4 * each.numel() for each in subject.model.state_dict().values())
+    made.forms.append(judged(subject, subject.probabilities, name="trained, torch", file="", size=size))
+    yield
+    window = subject.windows(at)
+
+    def of_onnx(name: str, file: str, how: str = "") -> Form:
+        path = place / file
+        measured = timed(path, window)
+        size = path.stat().st_size
+        return judged(subject, run(path, x), name=name, file=file, size=size, timed=measured, how=how)
+
+    export(subject.model, len(subject.sees), subject.use.length, place / WHOLE)
+    made.forms.append(of_onnx("ONNX, 32 bits", WHOLE))
+    yield
+    try:
+        found = quantise(subject, place / WHOLE, place / INT8)
+        made.forms.append(of_onnx("ONNX, 8 bits", INT8, found.said))
+        yield
+    except KdbenchError as error:
+        made.left_out.append(f"{INT8}: {error}")
+    try:
+        made.forms.append(_c_form(subject, place))
+        yield
+    except NoChain as error:
+        made.left_out.append(f"model.c: {error}")
+    _others(subject, place, made)
+
+
+def _c_form(subject: Subject, place: Path) -> Form:
+    layers = chain(place / WHOLE)
+    names = [subject.use.channels[number][0] for number in subject.sees]
+    needs = write_c(layers, names, subject.use.classes, place)
+    if compiler() is None:
+        for name in ("model.h", "model.c", "main.c"):
+            (place / name).unlink()
+        raise NoChain("no C compiler here that could show what it says")
+    x = subject.windows(subject.split.evaluation)
+    with tempfile.TemporaryDirectory(prefix="kdbench-") as built:
+        program = compiled(place, Path(built) / "model")
+        said = run_c(program, x, len(subject.use.classes))
+        took = timed_c(program, x[0], TIMES)
+    code = code_size(place)
+    how = f"RAM {needs.ram:,} bytes of buffers, flash {needs.flash:,} bytes of constants"
+    how += f" and {code:,} of code at -Os" if code is not None else ""
+    size = needs.flash + (code or 0)
+    return judged(
+        subject, said, name="C, 32 bits", file="model.c", size=size, timed=Timed(*took, memory=needs.ram), how=how
+    )
+
+
+def _others(subject: Subject, place: Path, made: Made) -> None:
+    """Golden windows, the page that runs them, and the script for a phone."""
+    write_golden(subject, place / "golden.npz")
+    rows, _ = golden(subject)
+    if made.form("model.c"):
+        windows = subject.windows(subject.split.evaluation[rows])
+        (place / "golden.f32").write_bytes(windows.astype("<f4").tobytes())
+        (place / "golden-probabilities.f32").write_bytes(subject.probabilities[rows].astype("<f4").tobytes())
+    script = place / "phone.sh"
+    script.write_text(
+        files("kdbench").joinpath("deploy", "files", "phone.sh").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    script.chmod(0o755)
+    runtime = runtime_folder()
+    if runtime is None:
+        made.left_out.append(HOW)
+    else:
+        write_demo(subject, place, runtime)
+
+
+def _write_pages(subject: Subject, place: Path, made: Made, chosen: str) -> None:
+    told = Told(chosen, tuple(made.against), tuple(made.left_out))
+    text = parity_text(subject, made.forms, told, processor=device_name(torch.device("cpu")))
+    (place / "parity.md").write_text(text, encoding="utf-8")
+    plain = json.dumps(card(subject, made.forms, told, folder=place), indent=1, ensure_ascii=False)
+    (place / "card.json").write_text(f"{plain}\n", encoding="utf-8")

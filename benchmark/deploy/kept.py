@@ -1,0 +1,32 @@
+"""How a cell's forms did, kept in the cell's folder so that a table of them needs neither torch nor the data."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+from kdbench.deploy.folder import INT8, WHOLE, Made
+from kdbench.files import Refused, write_whole
+from kdbench.store.deployed import Deployed, weights_of
+from kdbench.store.records import DEPLOY, Store
+
+
+def keep(store: Store, digest: str, made: Made) -> None:
+    """Keep what a table shows of the forms; a store that cannot be written keeps nothing."""
+    trained, whole, int8 = made.forms[0], made.form(WHOLE), made.form(INT8)
+    best = int8 or whole
+    if best is None or best.timed is None:
+        return
+    kept = Deployed(
+        weights=weights_of(store, digest),
+        form=best.name,
+        size=best.size,
+        agreement=best.agreement,
+        trained_f1=trained.macro_f1,
+        macro_f1=best.macro_f1,
+        latency_ms=best.timed.p50,
+        how=best.said,
+        refused=tuple(made.against),
+    )
+    with suppress(Refused):
+        write_whole(store.folder(digest) / DEPLOY, json.dumps(kept.plain, indent=1) + "\n")
