@@ -221,6 +221,12 @@ class Session:
 
         return cost_text(self._kept(), self.store, form, metrics)
 
+    def deploy_table(self, form: str) -> str:
+        """What of each row goes to a device, as `take` made and judged it: markdown, or csv (a line per row)."""
+        from kdbench.commands.deployed import deploy_text
+
+        return deploy_text(self._kept(), self.store, form)
+
     def beside_default(self, form: str, metrics: tuple[str, ...]) -> str:
         """Every row with defaults beside itself with a preset: markdown, or csv (a line per row)."""
         from kdbench.commands.beside import beside_text

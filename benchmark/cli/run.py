@@ -134,6 +134,7 @@ def status(verify: bool, state: str | None, as_json: bool, watch: bool, **chosen
 @click.option(
     "--costs", is_flag=True, help="What the networks cost: each alone beside its scores, and against the teacher."
 )
+@click.option("--deploy", is_flag=True, help="What `take` made of the rows: size, labels kept, F1 and latency there.")
 @click.option("--beside-default", is_flag=True, help="Defaults beside what --preset FILE gave, and the gain from it.")
 @click.option(
     "--sort",
@@ -150,13 +151,15 @@ def status(verify: bool, state: str | None, as_json: bool, watch: bool, **chosen
 )
 def table(form: str | None, metrics: tuple[str, ...], output: Path | None, **chosen: Any) -> None:
     """Print the table of what has been run. Without options: of the matrix run last."""
-    costs, beside_default, sort = (chosen.pop(key) for key in ("costs", "beside_default", "sort"))
-    if costs and beside_default:
-        raise click.UsageError("--costs and --beside-default are two tables; give one of them")
+    costs, beside_default, deploy, sort = (chosen.pop(key) for key in ("costs", "beside_default", "deploy", "sort"))
+    if costs + beside_default + deploy > 1:
+        raise click.UsageError("--costs, --deploy and --beside-default are tables of their own; give one of them")
     form, metrics = format_of(form, output, "markdown"), tuple(part for each in metrics for part in each.split(","))
     asked = session(chosen, last=True)
     if beside_default:
         text = asked.beside_default(form, metrics)
+    elif deploy:
+        text = asked.deploy_table(form)
     else:
         text = asked.cost_table(form, metrics) if costs else asked.table(form, metrics, sort=sort)
     write(text, output)

@@ -67,7 +67,8 @@ def choose(
         KdbenchError: if there is none, there are several, or it is not done.
     """
     store = Store(where.store)
-    if _may_be_digest(name):
+    row = plan is not None and any(planned.place.row == name for planned in plan.places)
+    if _may_be_digest(name) and not row:
         return Chosen(cell_named(store, name), "Taken by its digest.")
     if plan is None:
         raise KdbenchError(f"no matrix was run in {store.root} yet (--store, KDBENCH_STORE)")
@@ -126,7 +127,7 @@ def take(
 
 
 def _may_be_digest(name: str) -> bool:
-    return 6 <= len(name) <= 20 and is_digest(name.ljust(20, "0"))
+    return 4 <= len(name) <= 20 and is_digest(name.ljust(20, "0"))
 
 
 def _block(place: Place) -> tuple[str, str]:

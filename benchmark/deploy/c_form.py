@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -49,57 +50,16 @@ def write_c(layers: Sequence[Layer], channels: Sequence[str], classes: Sequence[
         folder: where to.
     """
     calls, buffers = _calls(layers)
-    weights = {f"{name}_{number}": array for number, name, array in _arrays(layers)}
-    ram = 4 * sum(buffers)
-    flash = 4 * sum(array.size for array in weights.values())
-    given, samples = layers[0].into
-    header = f"""\
-/* The interface of a model that kdbench took to C: raw windows in, probabilities out; its weights are below. */
-#ifndef KDBENCH_MODEL_H
-#define KDBENCH_MODEL_H
-
-#define KDBENCH_CHANNELS {given}
-#define KDBENCH_SAMPLES {samples}
-#define KDBENCH_CLASSES {len(classes)}
-#define KDBENCH_RAM {ram}    /* bytes of buffers */
-#define KDBENCH_FLASH {flash} /* bytes of constants */
-
-extern const char *const kdbench_channels[KDBENCH_CHANNELS];
-extern const char *const kdbench_classes[KDBENCH_CLASSES];
-
-/* window: (KDBENCH_CHANNELS, KDBENCH_SAMPLES) in the units of card.json; not reentrant, its buffers are static. */
-void kdbench_predict(const float *window, float *probabilities);
-
-#ifdef KDBENCH_WEIGHTS
-{"".join(_declared(name, array) for name, array in weights.items())}#endif
-#endif
-"""
-    source = f"""\
-/* A model that kdbench took to C; made by a program. */
-#include <math.h>
-#include <string.h>
-
-#define KDBENCH_WEIGHTS
-#include "model.h"
-
-const char *const kdbench_channels[KDBENCH_CHANNELS] = {{{", ".join(map(_quoted, channels))}}};
-const char *const kdbench_classes[KDBENCH_CLASSES] = {{{", ".join(map(_quoted, classes))}}};
-
-static float first[{buffers[0]}], second[{buffers[1]}];
-
-{_functions(layers)}
-void kdbench_predict(const float *window, float *probabilities) {{
-{calls}}}
-"""
-    (folder / "model.h").write_text(header, encoding="utf-8")
-    (folder / "model.c").write_text(source, encoding="utf-8")
+    needs = Needs(4 * sum(buffers), 4 * sum(array.size for _, _, array in _arrays(layers)))
+    (folder / "model.h").write_text(_header(layers, len(classes), needs), encoding="utf-8")
+    (folder / "model.c").write_text(_source(layers, channels, classes, calls, buffers), encoding="utf-8")
     (folder / "main.c").write_text(_file("main.c"), encoding="utf-8")
-    return Needs(ram, flash)
+    return needs
 
 
 def compiler() -> str | None:
-    """The system's C compiler, if there is one."""
-    return next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    """The C compiler that the variable KDBENCH_CC names, or the system's, if there is one."""
+    return next(filter(None, map(shutil.which, (os.environ.get("KDBENCH_CC", ""), "gcc", "clang"))), None)
 
 
 def compiled(folder: Path, program: Path, options: Sequence[str] = STRICT) -> Path:
@@ -108,24 +68,24 @@ def compiled(folder: Path, program: Path, options: Sequence[str] = STRICT) -> Pa
     Raises:
         KdbenchError: if there is no compiler, or it complains.
     """
-    cc = compiler()
-    if cc is None:
-        raise KdbenchError("no C compiler here (cc, gcc or clang)")
+    compiles = compiler()
+    if compiles is None:
+        raise KdbenchError("no C compiler here: gcc, clang, or what the variable KDBENCH_CC names")
     sources = [str(folder / name) for name in ("main.c", "model.c")]
-    done = subprocess.run([cc, *options, "-o", str(program), *sources, "-lm"], capture_output=True, text=True)
+    done = subprocess.run([compiles, *options, "-o", str(program), *sources, "-lm"], capture_output=True, text=True)
     if done.returncode:
-        raise KdbenchError(f"{cc} refuses the model in C: {(done.stderr.splitlines() or ['no reason'])[0]}")
+        raise KdbenchError(f"{compiles} refuses the model in C: {(done.stderr.splitlines() or ['no reason'])[0]}")
     return program
 
 
 def code_size(folder: Path) -> int | None:
     """Bytes of machine code of ``model.c`` at -Os, its constants left out; None where that cannot be told."""
-    cc, size = compiler(), shutil.which("size")
-    if cc is None or size is None:
+    compiles, size = compiler(), shutil.which("size")
+    if compiles is None or size is None:
         return None
     with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
         made = Path(place) / "model.o"
-        command = [cc, "-std=c99", "-Os", "-c", "-o", str(made), str(folder / "model.c")]
+        command = [compiles, "-std=c99", "-Os", "-c", "-o", str(made), str(folder / "model.c")]
         if subprocess.run(command, capture_output=True).returncode:
             return None
         told = subprocess.run([size, "-A", str(made)], capture_output=True, text=True).stdout
@@ -155,6 +115,56 @@ def timed_c(program: Path, window: Floats, times: int) -> tuple[float, float, fl
         done = subprocess.run([str(program), "time", str(given), str(times)], capture_output=True, text=True)
     p50, p90, p99 = map(float, re.findall(r"p\d\d ([\d.]+) ms", done.stdout))
     return p50, p90, p99
+
+
+def _header(layers: Sequence[Layer], classes: int, needs: Needs) -> str:
+    """The interface, and the weights for whoever asks for them."""
+    weights = (_declared(f"{name}_{number}", array) for number, name, array in _arrays(layers))
+    given, samples = layers[0].into
+    return f"""\
+/* The interface of a model that kdbench took to C: raw windows in, probabilities out; its weights are below. */
+#ifndef KDBENCH_MODEL_H
+#define KDBENCH_MODEL_H
+
+#define KDBENCH_CHANNELS {given}
+#define KDBENCH_SAMPLES {samples}
+#define KDBENCH_CLASSES {classes}
+#define KDBENCH_RAM {needs.ram}    /* bytes of buffers */
+#define KDBENCH_FLASH {needs.flash} /* bytes of constants */
+
+extern const char *const kdbench_channels[KDBENCH_CHANNELS];
+extern const char *const kdbench_classes[KDBENCH_CLASSES];
+
+/* window: (KDBENCH_CHANNELS, KDBENCH_SAMPLES) in the units of card.json; not reentrant, its buffers are static. */
+void kdbench_predict(const float *window, float *probabilities);
+
+#ifdef KDBENCH_WEIGHTS
+{"".join(weights)}#endif
+#endif
+"""
+
+
+def _source(
+    layers: Sequence[Layer], channels: Sequence[str], classes: Sequence[str], calls: str, buffers: tuple[int, int]
+) -> str:
+    """The layers that there are, and the function that calls them."""
+    return f"""\
+/* A model that kdbench took to C; made by a program. */
+#include <math.h>
+#include <string.h>
+
+#define KDBENCH_WEIGHTS
+#include "model.h"
+
+const char *const kdbench_channels[KDBENCH_CHANNELS] = {{{", ".join(map(_quoted, channels))}}};
+const char *const kdbench_classes[KDBENCH_CLASSES] = {{{", ".join(map(_quoted, classes))}}};
+
+static float first[{buffers[0]}], second[{buffers[1]}];
+
+{_functions(layers)}
+void kdbench_predict(const float *window, float *probabilities) {{
+{calls}}}
+"""
 
 
 def _calls(layers: Sequence[Layer]) -> tuple[str, tuple[int, int]]:

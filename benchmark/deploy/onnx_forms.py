@@ -139,6 +139,7 @@ def quantise(subject: Subject, whole: Path, path: Path) -> Quantised:
                 break
         agreement, bits = max(found)
         path.write_bytes((Path(place) / f"{bits}.onnx").read_bytes())
+    _shorten(path)
     nodes = Counter(node.op_type for node in onnx.load(path).graph.node)
     return Quantised(bits, agreement, {name: nodes[name] for name in RECURRENT if nodes[name]})
 
@@ -225,6 +226,26 @@ def _strip(path: Path) -> None:
         holder.doc_string = ""
         del holder.metadata_props[:]
     del graph.value_info[:]
+    onnx.save(model, path)
+
+
+def _shorten(path: Path) -> None:
+    """Give everything inside a model a short name: of a small one, names that a quantiser makes are a tenth."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        return  # what a graph inside reads is named there too
+    kept = {each.name for each in (*graph.input, *graph.output)} | {""}
+    names = [each.name for each in graph.initializer] + [name for node in graph.node for name in node.output]
+    short = {name: f"{number:x}" for number, name in enumerate(name for name in names if name not in kept)}
+    for each in graph.initializer:
+        each.name = short.get(each.name, each.name)
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [short.get(name, name) for name in node.input]
+        node.output[:] = [short.get(name, name) for name in node.output]
     onnx.save(model, path)
 
 

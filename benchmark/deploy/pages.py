@@ -80,7 +80,7 @@ def parity_text(subject: Subject, forms: Sequence[Form], told: Told, *, processo
 
 def card(subject: Subject, forms: Sequence[Form], told: Told, *, folder: Path) -> dict[str, Any]:
     """Everything that whoever uses the folder has to know, as JSON has it."""
-    use, cell, record, about = subject.use, subject.cell, subject.record, subject.data.description
+    use, record, about = subject.use, subject.record, subject.data.description
     channels = [use.channels[number] for number in subject.sees]
     return {
         "input": {
@@ -95,21 +95,7 @@ def card(subject: Subject, forms: Sequence[Form], told: Told, *, folder: Path) -
             "deviation": subject.model.deviation[:, 0].tolist(),
         },
         "output": {"name": "probabilities", "classes": list(use.classes)},
-        "trained": {
-            "cell": record.digest,
-            "method": cell.method.plain,
-            "student": cell.student.plain,
-            "teacher": None if cell.teacher is None else cell.teacher.plain,
-            "teacher_cell": cell.teacher_cell,
-            "teacher_weights": record.teacher_weights,
-            "weights": record.files.get("student.pt"),
-            "protocol": cell.protocol,
-            "fold": cell.fold,
-            "seed": cell.seed,
-            "recipe": cell.recipe.numbers,
-            "chosen": told.chosen,
-            "normalisation_fitted_again": subject.fitted_again,
-        },
+        "trained": _trained(subject, told),
         "people": {
             "training": use.people,
             "judged": len(np.unique(subject.people)),
@@ -132,6 +118,25 @@ def card(subject: Subject, forms: Sequence[Form], told: Told, *, folder: Path) -
         "left_out": list(told.left_out),
         "files": {path.name: _hash(path) for path in sorted(folder.iterdir())},
         "versions": {**record.versions, "taken_by_kdbench": version("kdbench"), "onnxruntime": version("onnxruntime")},
+    }
+
+
+def _trained(subject: Subject, told: Told) -> dict[str, Any]:
+    cell, record = subject.cell, subject.record
+    return {
+        "cell": record.digest,
+        "method": cell.method.plain,
+        "student": cell.student.plain,
+        "teacher": None if cell.teacher is None else cell.teacher.plain,
+        "teacher_cell": cell.teacher_cell,
+        "teacher_weights": record.teacher_weights,
+        "weights": record.files.get("student.pt"),
+        "protocol": cell.protocol,
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "recipe": cell.recipe.numbers,
+        "chosen": told.chosen,
+        "normalisation_fitted_again": subject.fitted_again,
     }
 
 

@@ -1,0 +1,127 @@
+"""What `table --deploy` gives: what of each row goes to a device, how large it is, and what that cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from statistics import fmean
+
+from kdbench.errors import KdbenchError
+from kdbench.plan.model import Plan
+from kdbench.results.render import FORMS, csv_text, page_text
+from kdbench.results.sheet import Cell, Column, Page, Sheet
+from kdbench.results.tables.model import Standing
+from kdbench.results.words.costs import NOTHING, shown
+from kdbench.store.deployed import Deployed, deployed
+from kdbench.store.records import Store
+
+COLUMNS = (
+    Column("method", numeric=False),
+    Column("cells", "cells"),
+    Column("size", "size_bytes"),
+    Column("labels kept", "label_agreement"),
+    Column("macro-F1", "macro_f1_trained"),
+    Column("on the device", "macro_f1_deployed"),
+    Column("lost", "macro_f1_lost"),
+    Column("latency", "latency_ms"),
+    Column("efficiency", "efficiency"),
+)
+
+LEGEND = (
+    "The form with weights of 8 bits (of 32 where the runtime cannot quantise it), as `kdbench take` made and "
+    "judged it on all judged windows; means over the cells that were taken, of those that are done. Size of the file. "
+    "Labels kept: share that the trained model gives too. Macro-F1 in percent, trained and on the device, lost in "
+    "points. Latency: median of one window on one thread, where it was taken. Efficiency: macro-F1 in percent on the "
+    "device divided by the binary logarithm of the bytes. Bold: none does better with as many bytes, or as well with "
+    "fewer"
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a block, over the cells that were taken."""
+
+    block: tuple[str, str]
+    label: str
+    digests: tuple[str, ...]
+    taken: tuple[Deployed, ...]
+
+    @property
+    def size(self) -> float:
+        return fmean(each.size for each in self.taken)
+
+    @property
+    def f1(self) -> float:
+        return 100 * fmean(each.macro_f1 for each in self.taken)
+
+
+def deploy_text(plan: Plan, store: Store, form: str) -> str:
+    """The table in a format for readers, or as csv (a line per row).
+
+    Raises:
+        KdbenchError: if no cell of the matrix was taken.
+    """
+    rows = _rows(plan, store)
+    if not any(row.taken for row in rows):
+        raise KdbenchError(
+            "no cell of this matrix was taken to a device yet; `kdbench take ROW` does, and keeps how it did"
+        )
+    if form in FORMS:
+        names = (Column("dataset", numeric=False), Column("pair", numeric=False))
+        lines = tuple((*map(Cell, row.block), *_line(row, front=False)) for row in rows if row.taken)
+        return csv_text(Sheet((*names, *COLUMNS), lines))
+    parts: list[Sheet | str] = []
+    for block in dict.fromkeys(row.block for row in rows):
+        here = [row for row in rows if row.block == block]
+        lines = tuple(_line(row, front=_in_front(row, here)) for row in here)
+        parts.append(Sheet(COLUMNS, lines, ", ".join(block)))
+    refused = sorted({each for row in rows for took in row.taken for each in took.refused})
+    against = f" Written against the gate: {'; '.join(refused)}." if refused else ""
+    return page_text(
+        Page("kdbench: on the device", (*parts, f"{LEGEND}.{against} kdbench {version('kdbench')}.")), form
+    )
+
+
+def _rows(plan: Plan, store: Store) -> list[_Row]:
+    places: dict[tuple[tuple[str, str], str], list[str]] = {}
+    for planned in plan.places:
+        if planned.digest is not None:
+            block = (planned.place.dataset, planned.place.pair)
+            places.setdefault((block, planned.place.row), []).append(planned.digest)
+    return [
+        _Row(block, label, tuple(digests), tuple(filter(None, (deployed(store, digest) for digest in digests))))
+        for (block, label), digests in places.items()
+    ]
+
+
+def _line(row: _Row, *, front: bool) -> tuple[Cell, ...]:
+    count = Cell(len(row.taken), f"{len(row.taken)} of {len(row.digests)}")
+    if not row.taken:
+        return Cell(row.label), count, *[Cell(None, NOTHING)] * (len(COLUMNS) - 2)
+    trained = 100 * fmean(each.trained_f1 for each in row.taken)
+    kept = fmean(each.agreement for each in row.taken)
+    latency = fmean(each.latency_ms for each in row.taken)
+    efficiency = row.f1 / math.log2(row.size)
+    return (
+        Cell(row.label),
+        count,
+        Cell(row.size, shown("file_size", row.size)),
+        Cell(kept, f"{100 * kept:.2f} %"),
+        Cell(trained, f"{trained:.2f}"),
+        Cell(row.f1, f"{row.f1:.2f}", standing=Standing.BEST if front else None),
+        Cell(trained - row.f1, f"{trained - row.f1:.2f}"),
+        Cell(latency, shown("latency_ms", latency)),
+        Cell(efficiency, f"{efficiency:.2f}"),
+    )
+
+
+def _in_front(row: _Row, rows: Sequence[_Row]) -> bool:
+    """Whether no other does better with as many bytes, or as well with fewer."""
+    if not row.taken:
+        return False
+    others = [each for each in rows if each is not row and each.taken]
+    return not any(
+        each.f1 >= row.f1 and each.size <= row.size and (each.f1, each.size) != (row.f1, row.size) for each in others
+    )
