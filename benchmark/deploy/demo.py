@@ -30,10 +30,8 @@ def runtime_folder() -> Path | None:
     """The package's folder of programs, if it is here."""
     named = os.environ.get(VARIABLE)
     package = Path(named) if named else Path("node_modules") / "onnxruntime-web"
-    for folder in (package / "dist", package):
-        if (folder / RUNTIME).is_file() and (folder / WASM).is_file():
-            return folder
-    return None
+    found = sorted(path.parent for path in (*package.glob(RUNTIME), *package.glob(f"*/{RUNTIME}")))
+    return next((folder for folder in found if (folder / WASM).is_file()), None)
 
 
 def write_demo(subject: Subject, folder: Path, runtime: Path) -> None:
