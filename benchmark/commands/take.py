@@ -114,6 +114,7 @@ def take(
     if folder.exists():
         raise KdbenchError(f"{folder} is there already; -o names another folder")
     _done(store, chosen.digest, chosen.digest)
+    _network(store, chosen.digest)
     subject = taken(store, chosen.digest, _data(store, chosen.digest, where))
     if subject.fitted_again:
         from kdbench.store.use import LACKS
@@ -140,6 +141,16 @@ def _done(store: Store, digest: str, name: str) -> None:
         raise KdbenchError(f"{name} is not run yet; `kdbench run` with the options of its matrix runs it")
     if record.status != "done":
         raise KdbenchError(f"{name} failed: {record.reason}")
+
+
+def _network(store: Store, digest: str) -> None:
+    record = store.record(digest)
+    assert record is not None
+    cell = Cell.from_plain(record.cell)
+    if cell.fitted:
+        raise KdbenchError(
+            f"{cell.student.name} is a reference and no network: it keeps no weights that a device could be given"
+        )
 
 
 def _data(store: Store, digest: str, where: Runtime) -> Prepared:

@@ -30,6 +30,8 @@ torch = pytest.importorskip("torch")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+pytestmark = pytest.mark.slow
+
 JOB = ("-d", "synthetic(people=6, windows=6, length=32)", "-p", "fcn(width=0.1):mlp(hidden=16)")
 JOB += ("-S", "recipe.epochs=6", "-S", "recipe.batch_size=16", "-m", "simkd")
 FLAGS = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -191,26 +193,6 @@ def test_the_store_keeps_how_the_form_did_until_the_cell_is_trained_again(
     assert deployed(store, digest) is None
 
 
-def test_what_cannot_be_taken_is_refused_in_a_line_and_nothing_is_written(
-    call: Any, trained: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(trained, tmp_path / "runs")
-    place = tmp_path / "new"
-    for asked, wanted in (
-        (("simkdd",), "no 'simkdd' in rows (did you mean 'simkd'?)"),
-        (("0123456789",), "begins with '0123456789'"),
-        (("simkd", "-d", "hapt"), "no 'hapt' in datasets"),
-        (("simkd", "--matrix", "other"), "in the matrices run in"),
-    ):
-        ended = call("take", *asked, "-o", place)
-        assert ended.code == 2
-        assert wanted in ended.error
-    place.mkdir()
-    ended = call("take", "simkd", "-o", place)
-    assert ended.error == f"{place} is there already; -o names another folder"
-    assert list(place.iterdir()) == []
-
-
 def test_weights_that_today_s_code_makes_another_model_of_are_refused(call: Any, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs")
     store, digest = Store(tmp_path / "runs"), cell_of(trained, "simkd", "mlp")
@@ -225,7 +207,6 @@ def test_weights_that_today_s_code_makes_another_model_of_are_refused(call: Any,
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(runtime_folder() is None, reason="onnxruntime-web is not here (KDBENCH_ORT_WEB names its folder)")
 @pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("chromedriver")), reason="no chromium and chromedriver here"
@@ -264,7 +245,6 @@ def said_in_a_browser(path: Path) -> str:
         return f"{verdict}\n{driver.find_element('id', 'windows').text}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS.names())
 def test_every_network_is_taken_or_the_folder_says_why_not(
     name: str, server: Any, tmp_path: Path, small: dict[str, str]

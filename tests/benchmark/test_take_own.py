@@ -22,6 +22,8 @@ from kdbench.spec.words import Spec
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
 TOML = """
 name = "wrist"

@@ -1,0 +1,47 @@
+"""What `take` cannot take is refused in one line, before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        (("kdd",), "no 'kdd' in rows (did you mean 'kd'?)"),
+        (("0123456789",), "begins with '0123456789'"),
+        (("kd", "-d", "hapt"), "no 'hapt' in datasets"),
+        (("kd", "--matrix", "other"), "in the matrices run in"),
+    ],
+)
+def test_a_name_that_is_no_cell_and_no_row_is_refused(
+    asked: tuple[str, ...], wanted: str, call: Any, copy: Path, tmp_path: Path
+) -> None:
+    ended = call("take", *asked, "-o", tmp_path / "new")
+    assert ended.code == 2
+    assert wanted in ended.error
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_is_there_is_left_as_it_is(call: Any, copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    ended = call("take", "kd", "-o", tmp_path / "new")
+    assert ended.code == 2
+    assert ended.error == f"{tmp_path / 'new'} is there already; -o names another folder"
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_reference_is_refused_since_it_is_no_network(
+    call: Any, copy: Path, job: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert call("run", *job, "-m", "forest(trees=5)", "-j", 1).code == 0
+    ended = call("take", "forest(trees=5)", "-o", tmp_path / "new")
+    assert ended.code == 2
+    assert ended.error == "forest is a reference and no network: it keeps no weights that a device could be given"
+    assert not (tmp_path / "new").exists()
