@@ -16,6 +16,7 @@ from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.plan.model import Plan
 from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
+from kdbench.store.imports import import_named
 from kdbench.store.memory import chosen, matrices
 from kdbench.store.plugins import look_in, named_by_content
 from kdbench.store.records import Store
@@ -23,6 +24,7 @@ from kdbench.store.records import Store
 if TYPE_CHECKING:
     from kdbench.commands.run import Ran
     from kdbench.commands.tune import Tuned
+    from kdbench.spec.teachers import Imported
 
 
 def runtime(
@@ -96,6 +98,8 @@ class Session:
             self.matrix, self._chosen, self._named = named_by_content(selection), True, True
             return
         self.matrix = named_by_content(selection.matrix(self._base(selection, last=last)))
+        brought = tuple(import_named(self.store, each) for each in selection.teachers)
+        self.matrix = replace(self.matrix, teachers=brought or self.matrix.teachers)
         named = selection.config is not None or selection.stored is not None
         self._chosen, self._named = bool(selection.datasets) or named, named
 
@@ -268,6 +272,15 @@ class Session:
         from kdbench.commands.views import view_text
 
         return view_text(self._kept(), self.store, name, form, metric, tuple(rows))
+
+    def import_teacher(self, path: Path | str, *, show: Callable[[str], None] = lambda text: None) -> Imported:
+        """Take weights for the matrix's teacher from a file, and measure them; `kdbench.commands.teachers` has more."""
+        from kdbench.commands.teachers import import_teacher
+
+        def plan(matrix: Matrix) -> Plan:
+            return fresh_plan(matrix, self.runtime, chosen=self._chosen, warn=self._shout)
+
+        return import_teacher(Path(path), self.matrix, plan, self.runtime, show)
 
     def report(self, path: Path | str, metrics: Sequence[str] = ("macro_f1", "accuracy")) -> None:
         """Write one HTML file that needs nothing else: answer, tables, figures, provenance, how to make it again."""

@@ -30,7 +30,7 @@ from kdbench.provenance.sources import sources
 from kdbench.results.record import TRAIN_ACCURACY, Record
 from kdbench.schedule.jobs import Job
 from kdbench.spec.cell import Cell, Part
-from kdbench.store.artefacts import read_checkpoint, read_weights, write_checkpoint, write_weights
+from kdbench.store.artefacts import read_checkpoint, read_import, read_weights, write_checkpoint, write_weights
 from kdbench.store.claims import claimed
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
@@ -85,7 +85,8 @@ def _run_claimed(job: Job, store: Store, runtime: Runtime, on_epoch: Callable[[]
         warnings.simplefilter("default")
         device = torch.device(runtime.device)
         taught_by = None if cell.teacher_cell is None else store.weights_hash(cell.teacher_cell)
-        attempt = _Attempt(Work(cell, _given(job, store, runtime, device)), store, runtime, contained)
+        brought = read_import(store, cell.imported) if cell.imported else None
+        attempt = _Attempt(Work(cell, _given(job, store, runtime, device)), store, runtime, contained, brought)
         reason = attempt.run(on_epoch)
     record = record_of(
         cell,
@@ -188,14 +189,15 @@ class _Attempt:
         store: where checkpoints are.
         runtime: how often they are written.
         contained: whether a ``KeyboardInterrupt`` is the method's.
-        result: what came of it; None where it failed.
-        failure: how it failed, if it did.
+        brought: weights that take the place of training; None where it is trained.
+        result, failure: what came of it, or how it failed.
     """
 
     work: Work
     store: Store
     runtime: Runtime
     contained: bool
+    brought: dict[str, torch.Tensor] | None
     result: Result | None = None
     failure: str = "failed"
     costs: dict[str, float] = field(default_factory=dict)
@@ -217,7 +219,10 @@ class _Attempt:
         """Train and evaluate; why that failed, or None."""
         try:
             self.work.build()
-            self._train(on_epoch)
+            if self.brought is not None:
+                self.work.student.network.load_state_dict(self.brought)
+            else:
+                self._train(on_epoch)
             result = self.work.evaluate()
             self.result = replace(result, facts=numbers(result.facts))
             self.costs = _costs_of_run(self.work)

@@ -98,6 +98,7 @@ FROM_OTHERS = {  # not stated among what is always installed
     "pyarrow": {"benchmark/data/whar.py"},  # of the extra `whar`
     "onnx": {"benchmark/deploy/onnx_forms.py", "benchmark/deploy/chain.py"},  # of the extra `onnx`
     "onnxruntime": {"benchmark/deploy/onnx_forms.py"},
+    "safetensors": {"benchmark/commands/teachers.py"},  # of the extra `safetensors`
 }
 IMPORTED_AS = {"scikit_learn": "sklearn"}  # by what they are called where they are installed from
 IN_ONE_FILE = ["sklearn", "optuna", "mlflow", "pooch", "rich"]

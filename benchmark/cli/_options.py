@@ -119,6 +119,18 @@ searched = together(*_selecting)
 selected = together(
     *_selecting,
     click.option("--preset", metavar="FILE", help="Use the settings that `kdbench tune` found and wrote there."),
+    click.option(
+        "--teacher",
+        "teachers",
+        multiple=True,
+        metavar="WEIGHTS",
+        help="Teach with weights that `kdbench teachers import` took in; the beginning of their hash is enough.",
+    ),
+    click.option(
+        "--teacher-gate",
+        metavar="mark|refuse",
+        help="refuse: run no cell whose teacher is no better than its student alone.  [default: mark it in tables]",
+    ),
 )
 
 in_store = click.option(

@@ -96,7 +96,7 @@ def run_again(plan: Plan, digests: Sequence[str], where: Runtime, say: Callable[
 
 def _run(plan: Plan, digest: str, store: Store, where: Runtime) -> Record:
     teacher = plan.cells[digest].teacher_cell
-    for name in filter(None, ("plugins", teacher)):
+    for name in filter(None, ("plugins", "imports", teacher)):
         if (store.root / name).is_dir():
             shutil.copytree(store.root / name, where.store / name)
     running = executor("serial", where, 1)

@@ -21,6 +21,7 @@ from kdbench.errors import KdbenchError
 from kdbench.executors import executor
 from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.observers import Watched, watching
+from kdbench.plan.gate import Gate
 from kdbench.plan.model import Plan
 from kdbench.results import Entry
 from kdbench.results.pages import scores_page
@@ -172,7 +173,7 @@ def _run(
         say(line)
     keep(store, plan.matrix)
     todo = unfinished(plan, store, retry=ask.retry, rerun_stale=ask.rerun_stale, force=ask.force)
-    todo = part_of(todo, *ask.shard)
+    todo = part_of(todo, *ask.shard, Gate(plan).needs)
     identity = remember(store, plan)
     name = ask.executor or ("serial" if jobs == 1 or not todo else "processes")
     executing = executor(name, where, min(jobs, max(1, len(todo))))
@@ -255,6 +256,8 @@ def _took(outcome: Outcome, seconds: float, beforehand: float | None) -> Iterato
         yield f"{counted(len(outcome.elsewhere), 'cell')} finished by other runs in this store"
     if outcome.left:
         yield f"{counted(len(outcome.left), 'cell')} not begun, since one had failed"
+    if outcome.refused:
+        yield f"{counted(len(outcome.refused), 'cell')} not run: {'; '.join(sorted(set(outcome.refused.values())))}"
     if outcome.trained:
         guess = "" if beforehand is None or outcome.elsewhere else f"; {duration(beforehand)} was expected"
         yield f"{counted(len(outcome.trained), 'cell')} trained in {duration(seconds)}{guess}"

@@ -79,8 +79,8 @@ def cells_text(plan: Plan, store: Store, state: str | None, *, as_json: bool) ->
     Raises:
         KdbenchError: if there is no such state.
     """
-    if state is not None and state not in STATES:
-        raise KdbenchError(nearest("states", state, STATES))
+    if state is not None and state not in (*STATES, "n/a"):
+        raise KdbenchError(nearest("states", state, [*STATES, "n/a"]))
     filled = entries(plan, store)
     states, names = cell_states(plan, store, filled), plan.names()
     reasons = {planned.digest: entry.reason for planned, entry in zip(plan.places, filled, strict=True)}
@@ -148,7 +148,7 @@ def _details(plan: Plan, store: Store, filled: Sequence[Entry], states: Mapping[
         told.add(digest)
         if states[digest] in FAILURES:
             yield f"{states[digest]}: {digest} {names[digest]}: {entry.reason}"
-        elif states[digest] == "without teacher":
+        elif states[digest] in ("without teacher", "n/a"):
             row = f"{place.dataset} {place.pair} {place.row}"
             lost.setdefault((row, str(entry.reason)), []).append(plan.cells[digest])
         for warning in entry.record.warnings if entry.record else ():

@@ -26,6 +26,7 @@ from kdbench.spec.cell import Cell, Part
 from kdbench.spec.matrix import Matrix, MethodRow
 from kdbench.spec.preset import Found
 from kdbench.spec.recipe import Recipe
+from kdbench.spec.teachers import Imported
 from kdbench.spec.words import Spec, called
 from kdbench.text import first_line
 
@@ -34,6 +35,8 @@ TEACHER_METHOD = Spec("supervised")
 
 TEACHER_ALONE, STUDENT_ALONE = "teacher alone", "student alone"
 """The rows that every table has."""
+
+UNKNOWN = "on whom they were trained is not known"
 
 
 def expand(matrix: Matrix, prepared: Callable[[Part], Prepared], *, every_fold: bool = False) -> Plan:
@@ -68,6 +71,7 @@ def expand(matrix: Matrix, prepared: Callable[[Part], Prepared], *, every_fold: 
         _once("dataset", datasets, f"; {asked} calls itself {data.description.name!r}, as another one does")
         for teacher, student in matrix.pairs:
             _Block(plan, here, teacher, student, every_fold).expand(references, rows)
+    _all_used(matrix.teachers, plan)
     return plan
 
 
@@ -75,6 +79,18 @@ def _network_label(spec: Spec) -> str:
     """What tables call a network: with as few settings as possible, and one in a file without its content."""
     short = NETWORKS.short(spec)
     return str(Spec(called(short), short.settings))
+
+
+def _all_used(brought: tuple[Imported, ...], plan: Plan) -> None:
+    """Raise where weights were brought along that no pair has a place for."""
+    used = {cell.imported for cell in plan.cells.values()}
+    for each in brought:
+        if each.weights not in used:
+            here = ", ".join(dict.fromkeys(f"{p.place.pair} on {p.place.dataset}" for p in plan.places))
+            raise KdbenchError(
+                f"the teacher {each.weights[:12]} is a {each.network} for other windows or another network than the "
+                f"teachers of this matrix: {here}"
+            )
 
 
 def _once(what: str, names: list[str], advice: str = "") -> None:
@@ -170,6 +186,8 @@ class _Block:
         self.plan, self.here = plan, here
         self.names = {RowRole.TEACHER: _network_label(teacher), RowRole.STUDENT: _network_label(student)}
         self.teacher, self.student = (named(NETWORKS.close(each), here.about) for each in (teacher, student))
+        fits = (str(NETWORKS.short(teacher)), here.data.digest)
+        self.imported = next((e.weights for e in plan.matrix.teachers if (e.network, e.data) == fits), "")
         self.shapes: dict[RowRole, Shapes] = {}
         self.impossible: dict[RowRole, str] = {}
         for side, part in ((RowRole.TEACHER, self.teacher), (RowRole.STUDENT, self.student)):
@@ -216,6 +234,8 @@ class _Block:
         ):
             tuned = self._tuned(self.names[side], name)
             sees = outlook(self.teacher if side is RowRole.TEACHER else self.student, self.here.about)
+            if side is RowRole.TEACHER and self.imported:
+                sees = "; ".join(filter(None, [sees, f"weights {self.imported[:12]} were brought along: {UNKNOWN}"]))
             self._add(side, name, "reference", make, self.impossible.get(side), tuned, sees)
         for reference in references:
             note = reference.note(self.student, self.here.about)
@@ -280,7 +300,8 @@ class _Block:
 
     def _teacher_alone(self, seed: int, fold: int) -> Cell:
         recipe = self._recipe(self.names[RowRole.TEACHER], TEACHER_ALONE)
-        return replace(self.alone, recipe=recipe, student=self.teacher, seed=seed, fold=fold)
+        taught = replace(self.alone, recipe=recipe, student=self.teacher, seed=seed, fold=fold)
+        return replace(taught, imported=self.imported)
 
     def _cell(self, row: _ClosedRow, seed: int, fold: int) -> Cell:
         return replace(

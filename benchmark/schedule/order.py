@@ -35,16 +35,17 @@ def chains(seconds: Mapping[str, float], todo: Mapping[str, Job]) -> dict[str, f
     return {digest: alone + waiting.get(digest, 0.0) for digest, alone in seconds.items()}
 
 
-def part_of(todo: Mapping[str, Job], part: int, parts: int) -> dict[str, Job]:
+def part_of(todo: Mapping[str, Job], part: int, parts: int, needs: Callable[[str], set[str]]) -> dict[str, Job]:
     """The part of some jobs that one of several machines runs, the same whoever asks: with the teachers that it needs.
 
     Args:
         todo: jobs by digest, in the plan's order.
         part: which, from 1.
         parts: of how many.
+        needs: digests of what else must have been run before a job may begin.
     """
     teachers = {job.cell.teacher_cell for job in todo.values()}
     last = [digest for digest in todo if digest not in teachers]  # whom nobody waits for
     mine = set(last[part - 1 :: parts])
-    mine |= {str(todo[digest].cell.teacher_cell) for digest in mine}
+    mine |= {str(todo[digest].cell.teacher_cell) for digest in mine} | {each for d in mine for each in needs(d)}
     return {digest: job for digest, job in todo.items() if digest in mine}

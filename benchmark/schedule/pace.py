@@ -25,6 +25,8 @@ class Pace:
 
     def learn(self, cell: Cell, dataset: Part, seconds: float, share: float = 1.0) -> None:
         """Remember how long a cell took, or a share of it."""
+        if cell.imported:  # it was not trained
+            return
         work = share * self.work(cell, dataset)
         for key in _keys(cell):
             before = self._seen.get(key, (0.0, 0.0))
@@ -32,11 +34,11 @@ class Pace:
 
     def __call__(self, cell: Cell, dataset: Part) -> float | None:
         """Seconds that a cell would take; None as long as nothing is known."""
-        for key in _keys(cell):
+        for key in () if cell.imported else _keys(cell):
             work, seconds = self._seen.get(key, (0.0, 0.0))
             if work > 0:
                 return self.work(cell, dataset) * seconds / work
-        return None
+        return 1.0 if cell.imported else None
 
 
 def _keys(cell: Cell) -> Iterator[Key]:

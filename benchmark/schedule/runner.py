@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from kdbench.errors import KdbenchError, MachineError
+from kdbench.plan.gate import Gate
 from kdbench.plan.model import Plan
 from kdbench.provenance.sources import freshness
 from kdbench.results.entry import Freshness
@@ -32,6 +33,7 @@ class Outcome:
         skipped: digest and reason of those that could not be tried.
         elsewhere: digests of the cells that other runs in the same store finished meanwhile.
         left: digests of the cells that were not begun since one had failed.
+        refused: digest and reason of those whose teacher is no better than their student, where the matrix says so.
     """
 
     trained: list[str] = field(default_factory=list)
@@ -39,6 +41,7 @@ class Outcome:
     skipped: dict[str, str] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def unfinished(
@@ -59,13 +62,17 @@ def unfinished(
     Raises:
         KdbenchError: if a record cannot be read, or a cell would be taught by a stale teacher.
     """
+    gate = Gate(plan)
     damaged = {digest for digest in plan.cells if store.damage(digest)} if rerun_stale or force else set()
     whole = records_of(store, (digest for digest in plan.cells if digest not in damaged))
     records = {digest: whole.get(digest) for digest in plan.cells}
     fresh = freshness(plan.cells, records)
     found: dict[str, Job] = {}
+    kept = {digest: record for digest, record in records.items() if record is not None}
     for digest, cell in plan.cells.items():  # teachers come first
         record = records[digest]
+        if record is None and gate.needs(digest).isdisjoint(found) and gate.refusal(digest, kept):
+            continue
         if (
             record is None
             or force
@@ -115,7 +122,7 @@ def run_jobs(
     """
     kept = (digest for digest in plan.cells if digest not in todo)
     records = {digest: record for digest, record in records_of(store, kept).items() if record is not None}
-    run = _Run(list(todo.values()), records, store, observer, plan.names())
+    run = _Run(list(todo.values()), records, store, observer, plan.names(), Gate(plan))
     try:
         run.work_off(where, fail_fast=fail_fast)
     finally:
@@ -133,6 +140,7 @@ class _Run:
         store: where others leave theirs.
         observer: told of every step.
         names: what to call each cell, by digest.
+        gate: of the plan.
     """
 
     def __init__(
@@ -142,8 +150,10 @@ class _Run:
         store: Store,
         observer: Observer,
         names: Mapping[str, str],
+        gate: Gate,
     ) -> None:
         self.waiting, self.records, self.store, self.observer, self.names = waiting, records, store, observer, names
+        self.gate = gate
         self.outcome = Outcome()
         self.running = 0
         self.elsewhere: list[Job] = []
@@ -191,7 +201,11 @@ class _Run:
             self.waiting.remove(job)
             self.outcome.skipped[job.digest] = reason
             self.observer.skipped(job, reason)
-        elif self.running < where.slots and (teacher is None or teacher in self.records):
+        elif (refused := self.gate.refusal(job.digest, self.records)) is not None:
+            self.waiting.remove(job)
+            self.outcome.refused[job.digest] = refused
+            self.observer.skipped(job, refused)
+        elif self.running < where.slots and self._may_begin(job):
             self.waiting.remove(job)
             if self._taken_up(job):
                 return
@@ -201,6 +215,11 @@ class _Run:
             self.observer.started(job)  # first: a worker may say at once how far it is
             where.submit(job)
             self.running += 1
+
+    def _may_begin(self, job: Job) -> bool:
+        """Whether its teacher is there, and whatever tells whether that is good enough."""
+        wanted = {job.cell.teacher_cell} - {None} | self.gate.needs(job.digest)
+        return all(digest in self.records or digest in self.outcome.skipped for digest in wanted)
 
     def _teacher_lost(self, teacher: str) -> str | None:
         if teacher in self.records and self.records[teacher].status == "failed":

@@ -66,6 +66,7 @@ class Cell:
         teacher_cell: digest of the cell that trained the teacher; None where it starts from scratch or there is none.
         seed: what the run's random streams are derived from.
         recipe: how long and how fast it learns, without its name; of no meaning to a reference, and then the default.
+        imported: hash of the weights that a user brought along, in place of training; empty where it is trained.
     """
 
     dataset: Part
@@ -80,6 +81,7 @@ class Cell:
     teacher_cell: str | None
     seed: int
     recipe: Recipe
+    imported: str = ""
 
     @property
     def fitted(self) -> bool:
@@ -90,6 +92,8 @@ class Cell:
     def plain(self) -> dict[str, Any]:
         """The cell as JSON has it: lists for tuples, settings as an object; a reference's recipe is empty."""
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not self.imported:  # so that cells that are trained keep the digests that they had
+            del shown["imported"]
         parts = {key: None if shown[key] is None else shown[key].plain for key in _PARTS}
         return {**shown, **parts, "role": str(self.role), "recipe": {} if self.fitted else self.recipe.numbers}
 

@@ -16,6 +16,7 @@ from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.preset import Preset
 from kdbench.spec.recipe import RECIPES, Recipe, parse_recipe
 from kdbench.spec.seeds import AUTO, automatic, parse_seeds
+from kdbench.spec.teachers import GATES, Imported, gate_named
 from kdbench.spec.words import Spec, Value, parse_method, text_of, texts_of
 
 RUN_AT, BEGUN_AT = "run_at", "begun_at"
@@ -57,6 +58,8 @@ class Matrix:
         description: what it is for, one line.
         preset: settings that a search found, which take the place of defaults.
         max_seeds: at most how many seeds are run where they are added as they are needed; 0 where they are stated.
+        teacher_gate: what becomes of cells whose teacher is no better than their student alone, of `GATES`.
+        teachers: weights that take the place of training a teacher.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Matrix:
     description: str = ""
     preset: Preset | None = None
     max_seeds: int = 0
+    teacher_gate: str = GATES[0]
+    teachers: tuple[Imported, ...] = ()
 
     @classmethod
     def load(cls, source: str) -> Matrix:
@@ -136,7 +141,7 @@ class Matrix:
         if not isinstance(table, Mapping):
             raise KdbenchError(f"a matrix is {table!r}, wanted a table")
         known = ["name", "description", "datasets", "pairs", "methods", "method"]
-        known += ["seeds", "max_seeds", "protocol", "recipe", "fallback", "preset"]
+        known += ["seeds", "max_seeds", "protocol", "recipe", "fallback", "preset", "teacher_gate", "teacher"]
         for key in table:
             if key not in known:
                 raise KdbenchError(nearest("keys of a matrix", key, known))
@@ -148,6 +153,9 @@ class Matrix:
         if not isinstance(given, list):
             raise KdbenchError(f"'method' is {given!r}, wanted tables, each under [[method]]")
         rows += map(_method_row, given)
+        brought = table.get("teacher", [])
+        if not isinstance(brought, list):
+            raise KdbenchError(f"'teacher' is {brought!r}, wanted tables, each under [[teacher]]")
         fallback = table.get("fallback")
         seeds, budget = _seeds(table)
         return cls(
@@ -162,6 +170,8 @@ class Matrix:
             fallback=None if fallback is None else Spec.parse(text_of(table, "fallback")),
             description=text_of(table, "description", ""),
             preset=_preset(table.get("preset")),
+            teacher_gate=gate_named(text_of(table, "teacher_gate", GATES[0])),
+            teachers=tuple(map(Imported.from_plain, brought)),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -185,6 +195,10 @@ class Matrix:
             table["max_seeds"] = self.max_seeds
         if self.preset:
             table["preset"] = self.preset.plain()
+        if self.teacher_gate != GATES[0]:
+            table["teacher_gate"] = self.teacher_gate
+        if self.teachers:
+            table["teacher"] = [asdict(each) for each in self.teachers]
         return table
 
 

@@ -14,6 +14,7 @@ from kdbench.spec.pairs import parse_pairs
 from kdbench.spec.preset import Preset
 from kdbench.spec.recipe import SEARCHED, parse_recipe
 from kdbench.spec.seeds import automatic, parse_seeds
+from kdbench.spec.teachers import gate_named
 from kdbench.spec.words import Spec, Value, called, listed, parse_method, parse_value
 
 
@@ -22,6 +23,7 @@ class Selection:
     """What the user asked for, as the command line has it; empty means as the matrix has it.
 
     ``stored`` names a matrix that was run in the store, in place of ``config``; ``name`` is what this one is called.
+    ``teachers`` are weights that were imported into the store, by the beginnings of their hashes.
 
     Where several may stand, a text is one or, with commas between them, several. From Python a class may stand for the
     name of a method, and a teacher and a student, each a name or a class, for a pair.
@@ -42,9 +44,11 @@ class Selection:
     name: str | None = None
     preset: str | None = None
     max_seeds: int | None = None
+    teacher_gate: str | None = None
+    teachers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for key in ("datasets", "pairs", "methods", "settings"):
+        for key in ("datasets", "pairs", "methods", "settings", "teachers"):
             given: object = _with_names(key, getattr(self, key))
             texts = [given] if isinstance(given, str) else given
             if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -80,6 +84,8 @@ class Selection:
             matrix = replace(matrix, name=matrix_name(self.name))
         if self.preset is not None:
             matrix = replace(matrix, preset=Preset.load(Path(self.preset)))
+        if self.teacher_gate is not None:
+            matrix = replace(matrix, teacher_gate=gate_named(self.teacher_gate))
         return _with_settings(matrix, self.settings)
 
 

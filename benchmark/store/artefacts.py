@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +12,8 @@ import torch
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.results.record import WEIGHTS
+from kdbench.spec.teachers import Imported
+from kdbench.store.imports import import_path, keep_import
 from kdbench.store.records import AGAIN, Store
 from kdbench.text import first_line
 
@@ -48,6 +52,42 @@ def read_checkpoint(store: Store, digest: str, device: torch.device) -> dict[str
         return state
     except Exception:
         return None
+
+
+def write_import(store: Store, network: str, data: str, weights: Mapping[str, torch.Tensor]) -> Imported:
+    """Keep weights that a user brought along, under a hash of the tensors alone, whatever file they came in."""
+    kept = {key: weights[key].detach().cpu().contiguous().clone() for key in sorted(weights)}
+    found = Imported(network, data, _hash_of(kept))
+    keep_import(store, found, _saved(kept))
+    return found
+
+
+def read_import(store: Store, weights: str) -> dict[str, torch.Tensor]:
+    """Weights that were imported, by their hash.
+
+    Raises:
+        KdbenchError: if they are not here, or damaged.
+    """
+    path = import_path(store, weights)
+    again = "`kdbench teachers import` with the original file brings it back"
+    try:
+        loaded: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise KdbenchError(f"the imported teacher {weights[:12]} is not in {store.root}; {again}") from None
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise KdbenchError(f"{path}: {first_line(error)}; {again}") from None
+    if _hash_of(loaded) != weights:
+        raise KdbenchError(f"{path} is damaged: not what was imported; {again}")
+    return loaded
+
+
+def _hash_of(weights: Mapping[str, torch.Tensor]) -> str:
+    found = hashlib.sha256()
+    for key in sorted(weights):
+        tensor = weights[key]
+        found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _saved(state: dict[str, Any]) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from kdbench.errors import KdbenchError
+from kdbench.plan.gate import Gate
 from kdbench.plan.model import Plan, Planned
 from kdbench.provenance.sources import freshness
 from kdbench.results.entry import Entry, Freshness, Status
@@ -25,8 +27,13 @@ def entries(plan: Plan, store: Store) -> list[Entry]:
     """
     look_in(store)
     records = {digest: _with_people(record, store) for digest, record in records_of(store, plan.cells).items()}
-    fresh = freshness(plan.cells, records)
-    return [_entry(planned, plan, records, fresh) for planned in plan.places]
+    fresh, gate = freshness(plan.cells, records), Gate(plan)
+    kept = {digest: record for digest, record in records.items() if record is not None}
+
+    def refused(digest: str) -> str | None:
+        return gate.refusal(digest, kept) if digest not in kept else None
+
+    return [_entry(planned, plan, records, fresh, refused) for planned in plan.places]
 
 
 def _with_people(record: Record | None, store: Store) -> Record | None:
@@ -43,13 +50,21 @@ def _with_people(record: Record | None, store: Store) -> Record | None:
     return replace(record, metrics=record.metrics | {"student": student | {"by_person": people}})
 
 
-def _entry(planned: Planned, plan: Plan, records: dict[str, Record | None], freshnesses: dict[str, Freshness]) -> Entry:
+def _entry(
+    planned: Planned,
+    plan: Plan,
+    records: dict[str, Record | None],
+    freshnesses: dict[str, Freshness],
+    refused: Callable[[str], str | None],
+) -> Entry:
     def entry(status: Status, reason: str | None, record: Record | None, fresh: Freshness = Freshness.FRESH) -> Entry:
         return Entry(planned.place, status, reason, fresh, record)
 
     if planned.digest is None:
         return entry("n/a", planned.reason, None)
     record, cell = records[planned.digest], plan.cells[planned.digest]
+    if record is None and (reason := refused(planned.digest)) is not None:
+        return entry("n/a", reason, None)
     if record is None:
         teacher = records.get(cell.teacher_cell or "")
         lost = teacher is not None and teacher.status == "failed"

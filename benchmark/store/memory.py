@@ -16,7 +16,7 @@ from kdbench.plan.model import Plan
 from kdbench.spec.matrix import BEGUN_AT, RUN_AT, Matrix
 from kdbench.store.records import Store
 
-MEMORY = ("matrices", "plans", "plugins")
+MEMORY = ("matrices", "plans", "plugins", "imports")
 """Folders of a store that say what its cells are for."""
 
 _LATEST = datetime(9999, 12, 1, tzinfo=UTC)  # there is a time after it, in every time zone

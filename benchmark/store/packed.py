@@ -144,8 +144,9 @@ def _unpacked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _memory(root: Path) -> list[Path]:
-    """Files that say what cells are for, and what a search tried, relative to the root."""
-    return memory_files(root) + ([JOURNAL] if (root / JOURNAL).is_file() else [])
+    """Files that say what cells are for, and what a search tried, relative to the root; no imported weights."""
+    told = [path for path in memory_files(root) if path.parts[0] != "imports"]
+    return told + ([JOURNAL] if (root / JOURNAL).is_file() else [])
 
 
 def _copy_memory(root: Path, identities: set[str], folder: Path) -> None:

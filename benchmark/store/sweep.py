@@ -55,6 +55,7 @@ def sweep(store: Store) -> None:
         "claims/*.lock",
         "matrices/.*.json-*",
         "plans/.*.json-*",
+        "imports/.*-*",
         *(f"*/.{name}-*" for name in WRITTEN),
     ]
     for pattern in patterns:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kdbench.machine import Runtime
+from kdbench.plan.gate import Gate
 from kdbench.results.record import FAILURES
 from kdbench.schedule.order import by_critical_path, part_of
 from kdbench.schedule.runner import unfinished
@@ -148,8 +149,9 @@ def test_parts_of_a_matrix_are_all_of_it_with_the_teachers_that_each_needs(
     selection: Selection, where: Runtime, parts: int
 ) -> None:
     wide = Selection(**{**vars(selection), "methods": ("kd", "sp", "dml"), "seeds": "4"})
-    todo = unfinished(Session(wide, where).plan(), Store(where.store))
-    shares = [part_of(todo, part, parts) for part in range(1, parts + 1)]
+    plan = Session(wide, where).plan()
+    todo = unfinished(plan, Store(where.store))
+    shares = [part_of(todo, part, parts, Gate(plan).needs) for part in range(1, parts + 1)]
     assert {digest for share in shares for digest in share} == set(todo)
     teachers = {job.cell.teacher_cell for job in todo.values()}
     for digest in set(todo) - teachers:

@@ -140,7 +140,7 @@ def test_every_key_of_a_matrix_is_documented() -> None:
     page = Path(__file__).parents[2].joinpath("docs", "matrix.md").read_text(encoding="utf-8")
     plain = Matrix.load("quick").plain()
     documented = set(re.findall(r"^\| `(?:\[\[)?(\w+)(?:\]\])?` \|", page, flags=re.MULTILINE))
-    assert documented == {*plain, "methods", "fallback", "max_seeds", "preset"}
+    assert documented == {*plain, "methods", "fallback", "max_seeds", "preset", "teacher_gate", "teacher"}
     example = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)[0]
     matrix = Matrix.from_toml(example, "mine", "mine")
     assert [row.name for row in matrix.methods] == ["kd", "my_method.py", "hmkd, tuned"]
