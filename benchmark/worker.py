@@ -186,8 +186,7 @@ class _Attempt:
 
     Args:
         work: what is trained.
-        store: where checkpoints are.
-        runtime: how often they are written.
+        store, runtime: where checkpoints are, and how often they are written.
         contained: whether a ``KeyboardInterrupt`` is the method's.
         brought: weights that take the place of training; None where it is trained.
         result, failure: what came of it, or how it failed.

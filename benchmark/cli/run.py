@@ -63,11 +63,18 @@ def plan(cells: bool, **chosen: Any) -> None:
 @untracked
 @in_mlflow
 @limited
-def run(no_track: bool, retry_failed: bool, **chosen: Any) -> None:
+@click.option("--detach", is_flag=True, help="Go on without this terminal; `kdbench ctl` speaks with it then.")
+def run(no_track: bool, retry_failed: bool, detach: bool, **chosen: Any) -> None:
     """Run what is missing and print the table. Without options: the matrix `quick`.
 
     Stop it with Ctrl-C whenever you like: run it again and it goes on from there. Several runs may share a store.
     """
+    if detach:
+        from kdbench.commands.detach import detach as begin
+        from kdbench.store.records import Store
+
+        given = [each for each in sys.argv[1:] if each != "--detach"]
+        sys.exit(begin(given, Store(chosen["store"]), lambda line: echo(line, err=True)))
     how = {key: chosen.pop(key) for key in HOW}
     if retry_failed:
         from kdbench.results.record import FAILURES

@@ -28,6 +28,7 @@ from kdbench.results.pages import scores_page
 from kdbench.results.record import Record
 from kdbench.results.render import page_text
 from kdbench.results.seen import Seen
+from kdbench.schedule.control import Control
 from kdbench.schedule.jobs import Job
 from kdbench.schedule.order import by_critical_path, part_of
 from kdbench.schedule.pace import Pace
@@ -37,6 +38,7 @@ from kdbench.store.memory import remember, remembered
 from kdbench.store.plugins import keep
 from kdbench.store.records import Store
 from kdbench.store.sweep import sharing, sweep_outputs
+from kdbench.store.talk import listening
 from kdbench.text import counted, duration, first_line
 
 if TYPE_CHECKING:  # loaded where they are asked for
@@ -187,8 +189,9 @@ def _run(
     observers = watching(Watched(plan, identity, todo, store, at_once, pace, say, ask.track, ask.tracking_uri))
     worked_off = False
     try:
-        with closing(observers):
-            outcome = run_jobs(todo, plan, store, executing, observers, fail_fast=ask.fail_fast)
+        control = Control(at_once, adjustable=name != "serial")
+        with closing(observers), listening(store, control.answer):
+            outcome = run_jobs(todo, plan, store, executing, observers, fail_fast=ask.fail_fast, control=control)
         worked_off = True
         for line in _took(outcome, time.monotonic() - begun, beforehand):
             say(line)

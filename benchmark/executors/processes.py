@@ -130,6 +130,11 @@ class Workers:
         except Exception as error:  # the disk is full
             return error
 
+    def resize(self, count: int) -> None:
+        self._count = count
+        while len(self._idle) > max(0, count - len(self._busy)):
+            self._idle.pop(0).end()
+
     def close(self) -> None:
         for worker in [*self._busy, *self._idle]:
             worker.process.kill()

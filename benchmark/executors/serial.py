@@ -50,6 +50,9 @@ class Serial:
         except Exception as error:
             return job, error
 
+    def resize(self, count: int) -> None:
+        """Stays one."""
+
     def close(self) -> None:
         self._waiting.clear()
         if self._apart is not None:

@@ -25,5 +25,8 @@ class Executor(Protocol):
         ``Elsewhere`` in place of a record means that another process has the cell. Calls ``tick`` now and then.
         """
 
+    def resize(self, count: int) -> None:
+        """Run so many jobs at a time from the next one on; an executor that cannot stays as it is."""
+
     def close(self) -> None:
         """Stop at once whatever runs."""

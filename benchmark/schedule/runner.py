@@ -12,6 +12,7 @@ from kdbench.plan.model import Plan
 from kdbench.provenance.sources import freshness
 from kdbench.results.entry import Freshness
 from kdbench.results.record import Record
+from kdbench.schedule.control import Control
 from kdbench.schedule.executor import Executor
 from kdbench.schedule.jobs import Job, job_of
 from kdbench.schedule.observer import Observer
@@ -106,6 +107,7 @@ def run_jobs(
     observer: Observer,
     *,
     fail_fast: bool = False,
+    control: Control | None = None,
 ) -> Outcome:
     """Run jobs, teachers first, as many at a time as the executor takes, beside whoever else works in the store.
 
@@ -116,6 +118,7 @@ def run_jobs(
         where: runs them; closed at the end.
         observer: told of every step.
         fail_fast: whether nothing more begins once a job has failed.
+        control: what somebody may ask meanwhile.
 
     Raises:
         MachineError: if files cannot be written, or no worker can start.
@@ -124,7 +127,7 @@ def run_jobs(
     records = {digest: record for digest, record in records_of(store, kept).items() if record is not None}
     run = _Run(list(todo.values()), records, store, observer, plan.names(), Gate(plan))
     try:
-        run.work_off(where, fail_fast=fail_fast)
+        run.work_off(where, control or Control(where.slots), fail_fast=fail_fast)
     finally:
         where.close()
     run.outcome.failed = {digest: str(r.reason) for digest, r in records.items() if r.status == "failed"}
@@ -158,20 +161,24 @@ class _Run:
         self.running = 0
         self.elsewhere: list[Job] = []
 
-    def work_off(self, where: Executor, *, fail_fast: bool) -> None:
+    def work_off(self, where: Executor, control: Control, *, fail_fast: bool) -> None:
         """Run what waits, each job as soon as its teacher is there and a worker is free."""
+        at_once = control.at_once
         while self.waiting or self.running or self.elsewhere:
             if fail_fast and any(self.records[digest].status == "failed" for digest in self.outcome.trained):
                 self.outcome.left = [job.digest for job in (*self.waiting, *self.elsewhere)]
                 self.waiting, self.elsewhere = [], []
             self._look_elsewhere()
-            for job in list(self.waiting):
+            if control.at_once != at_once:
+                at_once = control.at_once
+                where.resize(at_once)
+            for job in [] if control.paused else list(self.waiting):
                 self._offer(job, where)
             if self.running:
                 if (answer := where.next(self.observer.tick)) is not None:
                     self.running -= 1
                     self._take(*answer)
-            elif self.elsewhere:
+            elif self.elsewhere or control.paused:
                 self.observer.tick()
                 time.sleep(PAUSE)
 

@@ -39,6 +39,10 @@ class Standby:
         self._running -= answer is not None
         return answer
 
+    def resize(self, count: int) -> None:
+        if self._inner is not None:
+            self._inner.resize(count)
+
     def close(self) -> None:
         if self._running:
             self.stop()
