@@ -12,6 +12,7 @@ from kdbench.results.entry import Asked, Entry
 from kdbench.results.place import RowRole
 from kdbench.results.tables.family import Family, Judged, family, judge
 from kdbench.results.tables.model import Block, Row, Table
+from kdbench.results.tables.people import people_behind
 from kdbench.results.tables.scores import tabulate
 
 Epoch = Mapping[str, float]
@@ -58,7 +59,8 @@ class Seen:
     @cached_property
     def families(self) -> tuple[Family | str, ...]:
         """Of each block, or why there is none."""
-        return tuple(family(self.entries, self.table, [block]) for block in self.table.blocks)
+        people = people_behind(self.entries)
+        return tuple(family(people, self.table, [block]) for block in self.table.blocks)
 
     @cached_property
     def found(self) -> Mapping[tuple[Block, str], Sequence[Entry]]:

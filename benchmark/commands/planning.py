@@ -56,7 +56,7 @@ def kept_plan(matrix: Matrix, where: Runtime) -> Plan:
     """
     store = Store(where.store)
     kept = remembered(store, matrix)
-    if kept is not None and all(map(same_versions, kept.cells.values())):
+    if kept is not None and same_versions(kept.cells.values()):
         return kept
     try:
         return _expand(matrix, where, download=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 
@@ -32,20 +32,31 @@ def sources(cell: Cell) -> dict[str, str]:
     Raises:
         KdbenchError: if a class that the cell names is not here.
     """
-    data = {"dataset": _of(DATASET_NAMES, cell.dataset.name), "protocol": _protocol(cell.protocol)}
+    named = cell.dataset.name, cell.protocol, cell.student.name
     if cell.fitted:
-        own = _of(REFERENCE_NAMES, cell.student.name)
-        return {"scheme": SCHEME, "loop": _loop(FIT), **data, "reference": own}
-    found = {
+        return {**_of_reference(*named)}
+    return {**_of_network(*named, cell.method.name, cell.teacher and cell.teacher.name)}
+
+
+@cache
+def _of_reference(dataset: str, protocol: str, reference: str) -> dict[str, str]:
+    return {
         "scheme": SCHEME,
-        "loop": _loop(LOOP),
-        **data,
-        "method": _of(METHOD_NAMES, cell.method.name),
-        "student": _of(NETWORK_NAMES, cell.student.name),
+        "loop": _loop(FIT),
+        **_data(dataset, protocol),
+        "reference": _of(REFERENCE_NAMES, reference),
     }
-    if cell.teacher is not None:
-        found["teacher"] = _of(NETWORK_NAMES, cell.teacher.name)
-    return found
+
+
+@cache
+def _of_network(dataset: str, protocol: str, student: str, method: str, teacher: str | None) -> dict[str, str]:
+    known = {"scheme": SCHEME, "loop": _loop(LOOP), **_data(dataset, protocol)}
+    known |= {"method": _of(METHOD_NAMES, method), "student": _of(NETWORK_NAMES, student)}
+    return known if teacher is None else {**known, "teacher": _of(NETWORK_NAMES, teacher)}
+
+
+def _data(dataset: str, protocol: str) -> dict[str, str]:
+    return {"dataset": _of(DATASET_NAMES, dataset), "protocol": _protocol(protocol)}
 
 
 def freshness(cells: Mapping[str, Cell], records: Mapping[str, Record | None]) -> dict[str, Freshness]:
@@ -96,9 +107,10 @@ def foreign(cell: Cell) -> bool:
     return any(part.name not in names.built_in for names, part in _named(cell))
 
 
-def same_versions(cell: Cell) -> bool:
-    """Whether what a cell names is still of the version that the cell was written with, as far as it is here."""
-    return all(_version(names, part.name) in (None, part.version) for names, part in _named(cell))
+def same_versions(cells: Iterable[Cell]) -> bool:
+    """Whether what cells name is still of the version that they were written with, as far as it is here."""
+    named = {(names, part.name, part.version) for cell in cells for names, part in _named(cell)}
+    return all(_version(names, name) in (None, version) for names, name, version in named)
 
 
 def _named(cell: Cell) -> list[tuple[Names, Part]]:

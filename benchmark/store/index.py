@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 from kdbench.files import write_whole
@@ -25,10 +26,14 @@ WORTH = 200
 SETTLED_NS = 2 * 10**9
 """A file as young as this could be replaced once more within one tick of the file system's clock."""
 
+FIELDS = tuple(field.name for field in fields(Record))
+STAMPED = 3
+"""Numbers of a stamp, which come first in a record's row."""
+
 Stamp = list[int]
 """Of a record's file: time in nanoseconds, bytes, number on its disk."""
-Known = dict[str, tuple[Stamp, dict[str, Any]]]
-"""The stamp that a record's file had when it was read, and its content, by digest."""
+Known = dict[str, tuple[Stamp, Record]]
+"""The stamp that a record's file had when it was read, and the record, by digest."""
 
 
 def records_of(store: Store, digests: Iterable[str]) -> dict[str, Record | None]:
@@ -50,14 +55,13 @@ def _indexed(store: Store, wanted: list[str]) -> dict[str, Record | None]:
     for digest in wanted:
         stamp = _stamp(store, digest)
         kept = known.get(digest)
-        if stamp is not None and kept is not None and kept[0] == stamp:
-            with suppress(ValueError, TypeError, KeyError):
-                found[digest] = Record.from_plain(kept[1])
-                continue
+        if kept is not None and kept[0] == stamp:
+            found[digest] = kept[1]
+            continue
         found[digest] = record = store.record(digest)
         settled = stamp is not None and stamp[0] + SETTLED_NS < now and stamp == _stamp(store, digest)
         if record is not None and stamp is not None and settled:
-            fresh[digest] = stamp, record.plain()
+            fresh[digest] = stamp, record
     if len(fresh) >= WORTH:
         others = {digest: kept for digest, kept in known.items() if kept[0] == _stamp(store, digest)}
         with suppress(OSError, ValueError, TypeError):  # whoever may only read a store reads it all the same
@@ -78,15 +82,15 @@ def _write(store: Store, known: Known) -> None:
     """A line with the checksum of the next one, which has every value of a field once, and records by their numbers."""
     values: dict[str, int] = {}
     rows = {
-        digest: [*stamp, {name: values.setdefault(_text(value), len(values)) for name, value in content.items()}]
-        for digest, (stamp, content) in known.items()
+        digest: [*stamp, *(values.setdefault(_text(getattr(record, name)), len(values)) for name in FIELDS)]
+        for digest, (stamp, record) in known.items()
     }
-    body = f'{{"values":[{",".join(values)}],"records":{_text(rows)}}}'.encode()
+    body = f'{{"fields":{_text(FIELDS)},"values":[{",".join(values)}],"records":{_text(rows)}}}'.encode()
     write_whole(store.root / NAME, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _read(store: Store) -> Known:
@@ -96,10 +100,12 @@ def _read(store: Store) -> Known:
         if hashlib.sha256(body).hexdigest().encode() != check:
             return {}
         plain = json.loads(body)
-        values = plain["values"]
+        if tuple(plain["fields"]) != FIELDS:
+            return {}
+        value = plain["values"].__getitem__
         return {
-            digest: (stamp, {name: values[number] for name, number in numbers.items()})
-            for digest, (*stamp, numbers) in plain["records"].items()
+            digest: (row[:STAMPED], Record.checked(dict(zip(FIELDS, map(value, row[STAMPED:]), strict=True))))
+            for digest, row in plain["records"].items()
         }
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return {}

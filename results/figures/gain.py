@@ -17,7 +17,8 @@ from kdbench.results.figures._looks import (
 from kdbench.results.figures.panels import Look, wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
-from kdbench.results.tables.family import Difference, Family
+from kdbench.results.tables.differences import Difference
+from kdbench.results.tables.family import Family
 from kdbench.results.tables.model import Row, Score
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def _row(axes: "Axes", y: int, row: Row, score: Score, found: Family | str) -> N
     mean = 100 * (score.gain or 0.0)
     each = _difference(found, row)
     if each is not None:
-        people = 100 * each.parts[each.weights > 0] / each.weights[each.weights > 0]
+        there = each.among.weights > 0
+        people = 100 * each.parts[there] / each.among.weights[there]
         axes.plot(people, [y + 0.24] * len(people), **PERSON)
         mean = 100 * each.mean
         if each.interval.bounded:

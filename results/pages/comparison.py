@@ -7,7 +7,7 @@ import numpy as np
 from kdbench.results.metrics import title
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.tests import Floats
-from kdbench.results.tables.family import Difference, difference_of
+from kdbench.results.tables.differences import Difference, difference_of
 from kdbench.results.tables.people import Panel
 from kdbench.results.words.answers import EQUIVALENT
 from kdbench.results.words.numbers import interval, p_value, points

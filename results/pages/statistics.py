@@ -10,7 +10,8 @@ from kdbench.results.metrics import title
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.intervals import Interval, score_interval
 from kdbench.results.statistics.ranks import WITNESSES, friedman, tally
-from kdbench.results.tables.family import Difference, Family, judge
+from kdbench.results.tables.differences import Difference
+from kdbench.results.tables.family import Family, judge
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
 from kdbench.results.words.captions import capital
@@ -75,8 +76,8 @@ def _gains(found: Family, label: str, equivalent: float) -> list[Cell]:
     student = found.student
     if student is None or label == student.label:
         return [Cell(None, NOTHING)] * 8
-    gain, split = found.difference(label, student.label), found.difference(label, student.label).split
-    seen = gain.detectable
+    gain = found.difference(label, student.label)
+    seen, split = gain.detectable, gain.split
     return [
         _points(gain.mean),
         _span(gain.interval),
@@ -99,9 +100,8 @@ def _pairs(found: Family, equivalent: float) -> Sheet:
     ]
     joint, means = found.joint, found.panel.block_means
     lines = []
-    for a, b in combinations(range(len(found.rows)), 2):
+    for (a, b), each in zip(combinations(range(len(found.rows)), 2), found.pairs, strict=True):
         first, second = found.rows[a].label, found.rows[b].label
-        each = found.difference(first, second)
         blocks = tally([float(value) for value in means[a] - means[b]], ROUNDING)
         lines.append(
             (

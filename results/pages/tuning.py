@@ -9,7 +9,8 @@ from kdbench.results.pages.cells import score_cell
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics import mean
 from kdbench.results.statistics.tests import holm
-from kdbench.results.tables.family import FEWEST_SEEDS, LEVEL, ONE_SEED, Difference, difference_of
+from kdbench.results.tables.differences import Difference, difference_of
+from kdbench.results.tables.family import FEWEST_SEEDS, LEVEL, ONE_SEED
 from kdbench.results.tables.model import Block, Row, Score, Table
 from kdbench.results.tables.people import panel
 from kdbench.results.tables.scores import tabulate
@@ -156,7 +157,7 @@ def _shown(metric: str, blocks: Sequence[tuple[Block, list[Pair]]]) -> str:
         if not judged:
             said.append(f"on {block.dataset}, {block.pair}: cannot be judged")
             continue
-        if any(people.by_seed.shape[0] < FEWEST_SEEDS for _, people in judged):
+        if any(len(people.seeds) < FEWEST_SEEDS for _, people in judged):
             said.append(f"on {block.dataset}, {block.pair}: {ONE_SEED}")
             continue
         adjusted = holm([people.p for _, people in judged])

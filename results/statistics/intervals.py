@@ -12,6 +12,8 @@ from kdbench.results.statistics.tests import EXACT_UP_TO, Floats, all_signs, dra
 RESAMPLED = 2000
 """How often people are drawn again for the interval of a score."""
 POWER = 0.8
+MEANS = 2**20
+"""Means of groups at a time, where several differences have their intervals."""
 
 
 class Interval(NamedTuple):
@@ -48,21 +50,27 @@ def difference_interval(parts: Floats, weights: Floats | None = None, level: flo
     Raises:
         ValueError: no people.
     """
-    n = len(parts)
-    if not n:
+    if not len(parts):
         raise ValueError("difference_interval: no people came")
-    weights = np.full(n, 1 / n) if weights is None else weights
-    flipped = _groups(n)
-    part, weight = flipped @ parts, flipped @ weights  # (vectors,) sums over the group that is flipped
-    means = np.stack([part / weight, (parts.sum() - part) / (1 - weight)])  # (2, vectors)
-    total = len(flipped) + 1
-    spared = math.floor((1 - level) * total + 1e-9)  # so many vectors may be more extreme than d
+    weights = np.full(len(parts), 1 / len(parts)) if weights is None else weights
+    return difference_intervals(parts[None], weights, level)[0]
+
+
+def difference_intervals(parts: Floats, weights: Floats, level: float = 0.95) -> list[Interval]:
+    """``difference_interval`` of each of k rows (k, n), n above 0, of the same people."""
+    flipped = _groups(parts.shape[1])
+    spared = math.floor((1 - level) * (len(flipped) + 1) + 1e-9)  # so many vectors may be more extreme than d
     if spared == 0:
-        return Interval(-math.inf, math.inf)
-    lows, highs = means.min(axis=0), means.max(axis=0)
-    return Interval(
-        float(np.partition(lows, spared - 1)[spared - 1]), float(-np.partition(-highs, spared - 1)[spared - 1])
-    )
+        return [Interval(-math.inf, math.inf)] * len(parts)
+    weight, rows, found = flipped @ weights, max(1, MEANS // len(flipped)), []
+    for start in range(0, len(parts), rows):
+        some = parts[start : start + rows]
+        part = some @ flipped.T  # (rows, vectors) sums over the group that is flipped
+        means = np.stack([part / weight, (some.sum(axis=1)[:, None] - part) / (1 - weight)])  # (2, rows, vectors)
+        lows = np.partition(means.min(axis=0), spared - 1, axis=1)[:, spared - 1]
+        highs = -np.partition(-means.max(axis=0), spared - 1, axis=1)[:, spared - 1]
+        found += [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
+    return found
 
 
 @lru_cache(maxsize=1)  # all pairs of a table have the same people

@@ -39,16 +39,12 @@ def rank_intervals(values: Floats, groups: Sequence[str], level: float = 0.95) -
     """
     rng, names = np.random.default_rng(0), np.array(groups)
     members = [np.flatnonzero(names == name) for name in dict.fromkeys(groups)]
-    there = np.where(np.isnan(values), 0.0, values)  # (M, B, n)
-    present = ~np.isnan(values[0])  # (B, n)
-    found = []
-    for _ in range(RESAMPLED):
-        drawn = np.concatenate([rng.choice(group, len(group)) for group in members])
-        times = np.bincount(drawn, minlength=len(groups))  # (n,)
-        count = present @ times  # (B,)
-        means = there @ times / np.maximum(count, 1)  # (M, B)
-        found.append(ranks(means.round(12)).mean(axis=1))
-    low, high = np.quantile(np.array(found), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    drawn = [np.concatenate([rng.choice(group, len(group)) for group in members]) for _ in range(RESAMPLED)]
+    times = np.array([np.bincount(each, minlength=len(groups)) for each in drawn], dtype=np.float64).T  # (n, draws)
+    count = ~np.isnan(values[0]) @ times  # (B, draws)
+    means = np.where(np.isnan(values), 0.0, values) @ times / np.maximum(count, 1)  # (M, B, draws)
+    places = [ranks(block).T for block in means.round(12).transpose(1, 0, 2)]  # B of (draws, M)
+    low, high = np.quantile(np.mean(places, axis=0), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 

@@ -18,6 +18,8 @@ JOINT_EXACT_UP_TO = 17
 that differ."""
 CHUNK = 4096
 """Sign vectors at a time."""
+SUMS = 2**20
+"""Sums at a time, where all sign vectors of several rows are tried."""
 ROUNDING = 1e-9
 """Sums within this share of their size are equal: they differ by rounding."""
 
@@ -43,19 +45,21 @@ def sign_flips(differences: Floats) -> Floats:
     observed = np.abs(differences.sum(axis=1)) - ROUNDING * np.abs(differences).sum(axis=1)  # (k,)
     n = differences.shape[1]
     if n <= EXACT_UP_TO:
-        return np.array([_exact(row, least) for row, least in zip(differences, observed, strict=True)])
+        rows = max(1, SUMS // 2**n)
+        parts = range(0, len(differences), rows)
+        return np.concatenate([_exact(differences[at : at + rows], observed[at : at + rows]) for at in parts])
     extreme, signs = np.zeros(len(differences)), drawn_signs(n)
     for start in range(0, DRAWS, CHUNK):
         extreme += (np.abs(signs[start : start + CHUNK].astype(np.float64) @ differences.T) >= observed).sum(axis=0)
     return np.asarray((extreme + 1) / (DRAWS + 1), dtype=np.float64)
 
 
-def _exact(values: Floats, least: float) -> float:
-    """The share of all sign vectors whose sum is at least that far from zero."""
-    sums = values[:1]  # the first sign is kept: the other half of the vectors mirrors this one
-    for value in values[1:]:
-        sums = np.concatenate((sums + value, sums - value))  # (2^i,)
-    return float((np.abs(sums) >= least).mean())
+def _exact(rows: Floats, least: Floats) -> Floats:
+    """The share of all sign vectors whose sum is at least that far from zero, of each row (k, n), (k,)."""
+    sums = rows[:, :1]  # the first sign is kept: the other half of the vectors mirrors this one
+    for value in rows[:, 1:].T[:, :, None]:
+        sums = np.concatenate((sums + value, sums - value), axis=1)  # (k, 2^i)
+    return np.asarray((np.abs(sums) >= least[:, None]).mean(axis=1), dtype=np.float64)
 
 
 def smallest_p(n: int) -> float:

@@ -6,7 +6,10 @@ of 100 comparisons of real records (docs/statistics.md). ``Split.p`` counts both
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from kdbench.results.statistics.distributions import t_cdf, t_quantile
 from kdbench.results.statistics.intervals import POWER, Interval
@@ -69,17 +72,23 @@ def split(differences: Floats) -> Split | None:
 
     A balanced two-way layout with one number in each place, by the method of moments: no part is below 0.
     """
-    seeds, people = differences.shape
+    return next(splits(differences[None]))
+
+
+def splits(differences: Floats) -> Iterator[Split | None]:
+    """``split`` of each of k layouts (k, S, n), hundreds of pairs at once."""
+    layouts, seeds, people = differences.shape
     if seeds < 2 or people < 2:
-        return None
-    by_person, by_seed, overall = differences.mean(axis=0), differences.mean(axis=1), differences.mean()
-    rest = differences - by_person[None, :] - by_seed[:, None] + overall
+        yield from [None] * layouts
+        return
+    by_person, by_seed = differences.mean(axis=1), differences.mean(axis=2)  # (k, n), (k, S)
+    rest = differences - by_person[:, None, :] - by_seed[:, :, None] + differences.mean(axis=(1, 2))[:, None, None]
     places, crossed = seeds * people, (seeds - 1) * (people - 1)
-    # Variances of the mean by the mean squares of people, of seeds and of the rest.
-    noise = float((rest**2).sum()) / crossed / places
-    of_people = float(by_person.var(ddof=1)) / people
-    of_seeds = float(by_seed.var(ddof=1)) / seeds
-    found = max(0.0, of_people - noise), max(0.0, of_seeds - noise) + noise
-    squares = of_people**2 / (people - 1) + of_seeds**2 / (seeds - 1) + noise**2 / crossed
-    degrees = math.floor(sum(found) ** 2 / squares) if squares else people - 1
-    return Split(*found, max(1, min(degrees, people - 1 if found[0] else crossed)))
+    # Variances of the mean by the mean squares of the rest, of people and of seeds, (k,) each.
+    noise = np.square(rest).sum(axis=(1, 2)) / crossed / places
+    of_people, of_seeds = by_person.var(axis=1, ddof=1) / people, by_seed.var(axis=1, ddof=1) / seeds
+    for own, other, both in zip(of_people.tolist(), of_seeds.tolist(), noise.tolist(), strict=True):
+        found = max(0.0, own - both), max(0.0, other - both) + both
+        squares = own**2 / (people - 1) + other**2 / (seeds - 1) + both**2 / crossed
+        degrees = math.floor(sum(found) ** 2 / squares) if squares else people - 1
+        yield Split(*found, max(1, min(degrees, people - 1 if found[0] else crossed)))

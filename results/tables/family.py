@@ -11,12 +11,12 @@ import numpy as np
 from kdbench.results.entry import Entry
 from kdbench.results.metrics import LOWER_IS_BETTER
 from kdbench.results.place import RowRole
-from kdbench.results.statistics.intervals import Interval, detectable, difference_interval
+from kdbench.results.statistics.intervals import Interval
 from kdbench.results.statistics.ranks import rank_intervals, ranks
-from kdbench.results.statistics.tests import Floats, holm, max_t, sign_flip, sign_flips, smallest_p
-from kdbench.results.statistics.variance import Split, split
+from kdbench.results.statistics.tests import Floats, holm, max_t, smallest_p
+from kdbench.results.tables.differences import Difference, Differences, difference
 from kdbench.results.tables.model import ROUNDING, Block, Row, Standing, Table
-from kdbench.results.tables.people import Panel, panel
+from kdbench.results.tables.people import Panel, People, arranged, people_behind
 
 LEVEL = 0.05
 """Nothing is called better above it."""
@@ -24,70 +24,13 @@ FEWEST_SEEDS = 2
 ONE_SEED = "one seed supports no statement on what another training would give"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Of one complete row from another, over people: above 0, the first is better."""
-
-    mean: float
-    parts: Floats
-    """(n,) what each person contributes to the mean."""
-    weights: Floats
-    """(n,) how much of the mean each person is."""
-    by_seed: Floats
-    """(S, n) the same contributions, seed by seed."""
-
-    @cached_property
-    def interval(self) -> Interval:
-        """Of 95 %: all that the test over people, or that over people and seeds, does not refuse."""
-        over_people = difference_interval(self.parts, self.weights)
-        return over_people.hull(self.split.interval(self.mean)) if self.split else over_people
-
-    @property
-    def p(self) -> float:
-        """Would other people and other trainings agree? The larger of two p-values, not corrected for other pairs.
-
-        The sign-flip test over people needs no normal distribution and takes these trainings for all; the quasi-t test
-        over people and seeds takes neither for all and leans on a normal one.
-        """
-        return max(self.p_people, self.p_both)
-
-    @property
-    def p_people(self) -> float:
-        """Would other people agree, judging these very trainings?"""
-        return sign_flip(self.parts)
-
-    @property
-    def p_both(self) -> float:
-        """The quasi-t test's; 0 where people and seeds are too few for it, so that the other decides."""
-        return self.split.p(self.mean) if self.split else 0.0
-
-    @property
-    def seeds(self) -> list[float]:
-        """The difference at each seed."""
-        return [float(value) for value in self.by_seed.sum(axis=1)]
-
-    @property
-    def p_seeds(self) -> float:
-        """Would a rerun agree, on these very people?"""
-        return sign_flip(self.seeds)
-
-    @property
-    def detectable(self) -> float | None:
-        """The smallest true difference that people and seeds like these show in four of five cases."""
-        over_people = detectable(self.parts * len(self.parts))
-        return max(over_people or 0.0, self.split.detectable) if self.split else over_people
-
-    @cached_property
-    def split(self) -> Split | None:
-        """How much of its noise is people and how much is seeds; None below two of either."""
-        return split(self.by_seed * len(self.parts))
-
-
 @dataclass(frozen=True, eq=False)
 class Family:
     """Complete rows, student alone among them where it is complete, and every pair of them judged."""
 
     panel: Panel
+    pairs: Differences
+    """Of every pair of rows, in the order of ``itertools.combinations``."""
     adjusted: Floats
     """(M, M) p-values over people and seeds, adjusted over all pairs by Holm's correction."""
 
@@ -175,20 +118,10 @@ class Family:
         return np.asarray(np.arange(len(self.rows)) == self.panel.number(label), dtype=np.float64)
 
     def _difference(self, first: Floats, second: Floats) -> Difference:
-        return _difference(np.tensordot(first - second, self.panel.by_seed, axes=1), self.panel.weights)
+        return difference(np.tensordot(first - second, self.panel.by_seed, axes=1), self.panel.weights)
 
 
-def difference_of(first: Panel, second: Panel) -> Difference:
-    """Of the only rows of two panels of the same blocks, seeds and people."""
-    return _difference(first.by_seed[0] - second.by_seed[0], first.weights)
-
-
-def _difference(by_seed: Floats, weights: Floats) -> Difference:
-    parts = by_seed.mean(axis=0)
-    return Difference(math.fsum(parts), parts, weights, by_seed)
-
-
-def family(entries: Sequence[Entry], table: Table, blocks: Sequence[Block]) -> Family | str:
+def family(people: People, table: Table, blocks: Sequence[Block]) -> Family | str:
     """Student alone and the methods that are complete in these blocks, or why they cannot be judged."""
     numbers = [table.blocks.index(block) for block in blocks]
     rows = [
@@ -198,15 +131,13 @@ def family(entries: Sequence[Entry], table: Table, blocks: Sequence[Block]) -> F
     ]
     if len(rows) < 2:
         return "there are not two complete rows to compare"
-    found = panel(entries, table, rows, blocks)
+    found = arranged(people, table, rows, blocks)
     if isinstance(found, str):
         return found
     pairs = list(combinations(range(len(rows)), 2))
     first, second = np.array(pairs).T
-    over_people = sign_flips(found.parts[first] - found.parts[second])
-    both = [_difference(found.by_seed[a] - found.by_seed[b], found.weights).p_both for a, b in pairs]
-    single = [max(float(one), other) for one, other in zip(over_people, both, strict=True)]
-    return Family(found, _square(len(rows), pairs, holm(single)))
+    differences = Differences(found.by_seed[first] - found.by_seed[second], found.weights)
+    return Family(found, differences, _square(len(rows), pairs, holm(differences.p)))
 
 
 def _square(rows: int, pairs: Sequence[tuple[int, int]], values: Iterable[float]) -> Floats:
@@ -237,11 +168,9 @@ class Judged:
 
 def judge(entries: Sequence[Entry], table: Table) -> Judged:
     """Give the tier of every block and of the average in place of best and second, where people allow it."""
-    by_block: dict[Block, list[Entry]] = {block: [] for block in table.blocks}
-    for entry in entries:
-        by_block[Block(entry.place.dataset, entry.place.pair)].append(entry)
-    families = [family(found, table, [block]) for block, found in by_block.items()]
-    overall = families[0] if len(families) == 1 else family(entries, table, table.blocks)
+    people = people_behind(entries)
+    families = [family(people, table, [block]) for block in table.blocks]
+    overall = families[0] if len(families) == 1 else family(people, table, table.blocks)
     rows = list(table.rows)
     for number, found in enumerate(families):
         if isinstance(found, Family) and not found.silent:

@@ -13,9 +13,6 @@ from kdbench.results.tables.model import Block, Row, Table
 PER_PERSON = {"accuracy": "accuracy", "person_accuracy": "accuracy", "macro_f1": "f1", "person_f1": "f1"}
 """Metrics that a person alone has, and what they are called there: F1 over the classes that the person has."""
 
-_Runs = dict[int, dict[str, float]]
-"""A row's scores in a block, by seed and person."""
-
 
 @dataclass(frozen=True, eq=False)
 class Panel:
@@ -73,53 +70,77 @@ class Panel:
 
 def panel(entries: Sequence[Entry], table: Table, rows: Sequence[Row], blocks: Sequence[Block]) -> Panel | str:
     """The people of rows that are complete in these blocks, or why nothing is known of them, in words."""
-    metric = PER_PERSON.get(table.metric)
-    if metric is None:
-        return "this metric is not one of single people"
-    labels, wanted = {row.label for row in rows}, set(blocks)
-    found: dict[tuple[str, Block], _Runs] = {}
+    return arranged(people_behind(entries), table, rows, blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Every person's scores in every run of a table, whatever the metric: read once for all its blocks."""
+
+    scores: Mapping[tuple[str, Block], Mapping[int, Mapping[str, Mapping[str, float]]]]
+    """By row and block, then seed, then person, then name of the score; a seed's folds are put together."""
+    groups: Mapping[Block, str]
+    """The group that the people of a block are of."""
+    unknown: frozenset[tuple[str, Block]]
+    """Rows of blocks in which nothing is known of single people: no predictions were kept."""
+
+
+def people_behind(entries: Sequence[Entry]) -> People:
+    """The people of all runs that have a record."""
+    scores: dict[tuple[str, Block], dict[int, Mapping[str, Mapping[str, float]]]] = {}
     groups: dict[Block, str] = {}
+    unknown: set[tuple[str, Block]] = set()
     for entry in entries:
         place = entry.place
-        block = Block(place.dataset, place.pair)
-        if place.row not in labels or block not in wanted or entry.record is None:
+        if entry.record is None or "student" not in entry.record.metrics:
             continue
+        block = Block(place.dataset, place.pair)
         groups[block] = place.group
         people = entry.record.metrics["student"].get("by_person")
         if not people:
-            return f"nothing is known of single people ({place.row} has no predictions kept)"
-        scores = found.setdefault((place.row, block), {}).setdefault(place.seed, {})
-        scores.update({f"{name}": float(score[metric]) for name, score in people.items()})
-    return _arranged(rows, blocks, groups, found, table.seeds)
+            unknown.add((place.row, block))
+            continue
+        runs = scores.setdefault((place.row, block), {})
+        runs[place.seed] = {**runs[place.seed], **people} if place.seed in runs else people
+    return People(scores, groups, frozenset(unknown))
 
 
-def _arranged(
-    rows: Sequence[Row],
-    blocks: Sequence[Block],
-    groups: Mapping[Block, str],
-    found: Mapping[tuple[str, Block], _Runs],
-    seeds: Sequence[int],
-) -> Panel | str:
-    """The panel of those people of each block whom every run has."""
-    known: dict[Block, set[str]] = {}
-    for (_, block), runs in found.items():
-        for scores in runs.values():
-            known[block] = known.get(block, scores.keys()) & scores.keys()
+def arranged(people: People, table: Table, rows: Sequence[Row], blocks: Sequence[Block]) -> Panel | str:
+    """The panel of those people of each block whom every run of these rows has, or why there is none, in words.
+
+    The rows are complete in these blocks.
+    """
+    metric = PER_PERSON.get(table.metric)
+    if metric is None:
+        return "this metric is not one of single people"
+    without = next((row.label for block in blocks for row in rows if (row.label, block) in people.unknown), None)
+    if without is not None:
+        return f"nothing is known of single people ({without} has no predictions kept)"
+    known: dict[Block, list[str]] = {}
     for block in blocks:
-        if not known.get(block):
+        known[block] = _shared([people.scores[row.label, block][seed] for row in rows for seed in table.seeds])
+        if not known[block]:
             return f"no person of {block.dataset} is in every run"
-    everyone = sorted({(groups[block], name) for block in blocks for name in known[block]}, key=_natural)
+    everyone = sorted({(people.groups[block], name) for block in blocks for name in known[block]}, key=_natural)
     column = {person: number for number, person in enumerate(everyone)}
-    values = np.full((len(rows), len(blocks), len(seeds), len(everyone)), np.nan)
+    values = np.full((len(rows), len(blocks), len(table.seeds), len(everyone)), np.nan)
     for b, block in enumerate(blocks):
-        names = sorted(known[block])
-        columns = [column[groups[block], name] for name in names]
+        names = known[block]
+        columns = [column[people.groups[block], name] for name in names]
         for m, row in enumerate(rows):
-            for s, seed in enumerate(seeds):
-                scores = found[row.label, block][seed]
-                values[m, b, s, columns] = [scores[name] for name in names]
-    people, of = tuple(name for _, name in everyone), tuple(group for group, _ in everyone)
-    return Panel(tuple(rows), tuple(blocks), people, of, tuple(seeds), values)
+            runs = people.scores[row.label, block]
+            values[m, b, :, columns] = np.array([[runs[seed][name][metric] for seed in table.seeds] for name in names])
+    found, of = tuple(name for _, name in everyone), tuple(group for group, _ in everyone)
+    return Panel(tuple(rows), tuple(blocks), found, of, tuple(table.seeds), values)
+
+
+def _shared(runs: Sequence[Mapping[str, object]]) -> list[str]:
+    """The people whom every run has, by name."""
+    shared = set(runs[0])
+    for run in runs:
+        if run.keys() != shared:
+            shared &= run.keys()
+    return sorted(shared)
 
 
 def _natural(person: tuple[str, str]) -> tuple[str, int, str]:

@@ -53,8 +53,9 @@ def tabulate(entries: Sequence[Entry], metric: str) -> Table:
     students = [label for label, (role, _) in heads.items() if role is RowRole.STUDENT]
     if len(students) > 1:
         raise ValueError(f"tabulate: student alone came as rows {students}, one row is wanted")
-    shared = [entry.record for entry in entries if entry.record and _recorded(entry, metric) is not None]
-    pool = max(counts) > 1 and poolable(shared, metric)
+    pool = max(counts) > 1 and poolable(
+        [entry.record for entry in entries if entry.record and _recorded(entry, metric) is not None], metric
+    )
     references = [
         _values(found.get((student, block), {}), count, metric, pool) if (student := next(iter(students), None)) else {}
         for block, count in zip(blocks, counts, strict=True)
@@ -187,7 +188,8 @@ def _row(
         shared = values.keys() & reference.keys() if role is not RowRole.STUDENT else set()
         differences = {seed: sign * (value - reference[seed]) for seed, value in values.items() if seed in shared}
         freshness = _freshness(entry for (seed, _), entry in entries.items() if seed in values)
-        state, runs = _state(entries, count, metric, wanted), _digests(entries, values)
+        state = None if len(values) == wanted else _state(entries, count, metric, wanted)
+        runs = _digests(entries, values)
         scores.append(Score(values, differences, wanted, state, freshness, runs=runs))
     average = None
     if all(score.complete for score in scores):
@@ -197,11 +199,10 @@ def _row(
     return Row(label, kind, role, tuple(scores), average)
 
 
-def _state(entries: _Runs, folds: int, metric: str, seeds: int) -> str | None:
+def _state(entries: _Runs, folds: int, metric: str, seeds: int) -> str:
+    """What is missing where some seed has no value."""
     recorded = sum(_recorded(entry, metric) is not None for entry in entries.values())
     wanted = seeds * folds
-    if recorded == wanted:
-        return None
     statuses = [entry.status for entry in entries.values()]
     if "n/a" in statuses:
         return f"n/a: {next(entry.reason for entry in entries.values() if entry.status == 'n/a')}"

@@ -9,7 +9,8 @@ from kdbench.results.place import RowRole
 from kdbench.results.statistics import mean
 from kdbench.results.statistics.tests import sign_flip, smallest_p
 from kdbench.results.statistics.variance import ENOUGH
-from kdbench.results.tables.family import Difference, Family, Judged
+from kdbench.results.tables.differences import Difference
+from kdbench.results.tables.family import Family, Judged
 from kdbench.results.tables.model import Row, Table
 from kdbench.results.words.numbers import interval, listed, p_value, points
 from kdbench.text import counted
@@ -89,8 +90,7 @@ def _standing(found: Family, tier: Sequence[str], equivalent: float) -> str:
         others = f"each of the other {len(rest)} methods" if len(rest) > 1 else rest[0]
         most = " at most" if len(rest) > 1 else ""
         return f"{tier[0]} is best, shown better than {others} (adjusted p {p_value(surest)}{most})"
-    pairs = [found.difference(a, b).interval for a, b in combinations(tier, 2)]
-    alike = all(each.within(equivalent) for each in pairs)
+    alike = all(found.difference(a, b).interval.within(equivalent) for a, b in combinations(tier, 2))
     what = f"practically equal (within ±{100 * equivalent:g} points)" if alike else "not told apart"
     if not rest:
         return f"no method is shown better than another: {listed(tier)} are {what}"

@@ -16,6 +16,7 @@ from kdbench.results.render import csv_text, page_text
 from kdbench.results.sheet import Mark
 from kdbench.results.tables.family import Family, family, judge
 from kdbench.results.tables.model import Standing
+from kdbench.results.tables.people import people_behind
 from kdbench.results.tables.scores import tabulate
 
 STUDENT = "student alone"
@@ -60,7 +61,7 @@ def quasi_t(d: np.ndarray) -> tuple[float, float]:
 
 
 def test_an_adjusted_p_and_an_interval_are_those_counted_from_predictions(entries: list[Any]) -> None:
-    found = family(entries, tabulate(entries, "accuracy"), tabulate(entries, "accuracy").blocks)
+    found = family(people_behind(entries), tabulate(entries, "accuracy"), tabulate(entries, "accuracy").blocks)
     assert isinstance(found, Family)
     values = {row: accuracies(entries, row) for row in (STUDENT, "kd", "at")}
     each = {pair: values[pair[0]] - values[pair[1]] for pair in combinations(values, 2)}
