@@ -12,7 +12,7 @@ from kdbench.results.entry import Asked, Entry
 from kdbench.results.place import RowRole
 from kdbench.results.tables.family import Family, Judged, family, judge
 from kdbench.results.tables.model import Block, Row, Table
-from kdbench.results.tables.people import people_behind
+from kdbench.results.tables.people import People, people_behind
 from kdbench.results.tables.scores import tabulate
 
 Epoch = Mapping[str, float]
@@ -59,8 +59,12 @@ class Seen:
     @cached_property
     def families(self) -> tuple[Family | str, ...]:
         """Of each block, or why there is none."""
-        people = people_behind(self.entries)
-        return tuple(family(people, self.table, [block]) for block in self.table.blocks)
+        return tuple(family(self.people, self.table, [block]) for block in self.table.blocks)
+
+    @cached_property
+    def people(self) -> People:
+        """Of all runs."""
+        return people_behind(self.entries)
 
     @cached_property
     def found(self) -> Mapping[tuple[Block, str], Sequence[Entry]]:

@@ -9,6 +9,7 @@ from kdbench.commands.refusals import refusals
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry
 from kdbench.results.seen import Seen
+from kdbench.spec.cell import Part
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
 
@@ -29,19 +30,19 @@ def seen_in(filled: Sequence[Entry], plan: Plan, store: Store, metric: str, rows
 
 
 def class_names(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Names of the classes by dataset, as tables call it, of those datasets that can say so without their data."""
+    """Names of the classes by dataset, as tables call it; none of a dataset that cannot say them without its data."""
+    cells = {each.place.dataset: plan.cells[each.digest] for each in plan.places if each.digest is not None}
+    return {
+        dataset: plan.windows[cell.data].classes if cell.data in plan.windows else _described(cell.dataset)
+        for dataset, cell in cells.items()
+    }
+
+
+def _described(part: Part) -> tuple[str, ...]:
+    """What a dataset says of itself: a plan of an older kdbench does not have it."""
     try:
         from kdbench.catalog.find import DATASETS  # torch, which results are read without
-    except ModuleNotFoundError:
-        return {}
-    found: dict[str, tuple[str, ...]] = {}
-    for planned in plan.places:
-        dataset = planned.place.dataset
-        if planned.digest is None or dataset in found:
-            continue
-        part = plan.cells[planned.digest].dataset
-        try:
-            found[dataset] = DATASETS.get(part.name)(**dict(part.settings)).description.classes
-        except Exception:  # somebody's class, or one whose description is part of its data
-            found[dataset] = ()
-    return found
+
+        return DATASETS.get(part.name)(**dict(part.settings)).description.classes
+    except Exception:  # no torch, somebody's class, or one whose description is part of its data
+        return ()

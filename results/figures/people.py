@@ -7,7 +7,7 @@ from kdbench.results.figures.panels import Look, wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.place import RowRole
 from kdbench.results.seen import Seen
-from kdbench.results.tables.people import Panel, panel
+from kdbench.results.tables.people import Panel, arranged
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING
 from kdbench.results.words.captions import capital
 
@@ -58,7 +58,9 @@ def _panels(seen: Seen) -> tuple[list[Panel], str]:
         for row in seen.shown(block):
             if row.role is RowRole.METHOD and student is not None:
                 complete = row.scores[number].complete and student.scores[number].complete
-                both = panel(seen.entries, seen.table, [student, row], [block]) if complete else "a row is incomplete"
+                both: Panel | str = "a row is incomplete"
+                if complete:
+                    both = arranged(seen.people, seen.table, [student, row], [block])
                 if isinstance(both, str):
                     reason = both
                 else:

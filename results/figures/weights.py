@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PANELS = 24
+"""More than that fit on no page."""
 FACT = re.compile(r"stage_weight_(student|teacher)_(\d+)")
 LOOKS = {"teacher": ("0.35", "s", "-0.12"), "student": ("#d55e00", "o", "0.12")}
 Weights = Mapping[str, Mapping[int, Sequence[float]]]
@@ -31,11 +33,15 @@ def draw(seen: Seen, width: float) -> "Figure":
     found: dict[str, Weights] = {}
     for block in seen.table.blocks:
         for row in seen.table.methods:
+            if seen.rows and row.label not in seen.rows:
+                continue
             weights = _weights(seen, (block, row.label))
             if weights:
                 found[f"{row.label}\n{block.dataset}\n{block.pair}"] = weights
     if not found:
         raise ValueError("no weights of stages to draw: no method of this matrix reports them")
+    left_out = len(found) - PANELS
+    found = dict(list(found.items())[:PANELS])
     columns = columns_of(width, len(found), least=1.7)
     lines = -(-len(found) // columns)
     titles = [wrapped(title, width / columns / CHARACTER) for title in found]
@@ -50,7 +56,7 @@ def draw(seen: Seen, width: float) -> "Figure":
     grid.flat[0].set_ylim(bottom=0)  # of all, whose highest is known only now
     figure.supxlabel("stage, shallow to deep", fontsize=8)
     figure.supylabel("weight", fontsize=8)
-    _legend(figure, width)
+    _legend(figure, width, left_out)
     return figure
 
 
@@ -83,9 +89,11 @@ def _panel(axes: "Axes", weights: Weights) -> None:
     seaborn.despine(ax=axes)
 
 
-def _legend(figure: "Figure", width: float) -> None:
+def _legend(figure: "Figure", width: float, left_out: int) -> None:
     looks: dict[str, Look] = {
         f"of the {side}'s stages": {"color": colour, "marker": sign, "markersize": 5}
         for side, (colour, sign, _) in LOOKS.items()
     }
+    if left_out > 0:
+        looks[f"{left_out} more panels not drawn; --row chooses"] = {"linestyle": "none"}
     legend_above(figure, looks, width)

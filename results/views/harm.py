@@ -6,7 +6,7 @@ from kdbench.results.metrics import title
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.tables.model import Block, Row
-from kdbench.results.tables.people import Panel, panel
+from kdbench.results.tables.people import Panel, arranged
 from kdbench.results.views._parts import gained, page_of, share
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING
 from kdbench.results.words.costs import NOTHING
@@ -52,7 +52,7 @@ def _pairs(seen: Seen, row: Row, student: Row) -> list[Panel] | str:
     reason = "complete in no block together with student alone"
     for number, block in enumerate(seen.table.blocks):
         if row.scores[number].complete and student.scores[number].complete:
-            both = panel(seen.entries, seen.table, [student, row], [block])
+            both = arranged(seen.people, seen.table, [student, row], [block])
             if isinstance(both, str):
                 reason = both
             else:

@@ -7,7 +7,7 @@ from kdbench.results.place import RowRole
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.tables.model import Block
-from kdbench.results.tables.people import PER_PERSON, Panel, panel
+from kdbench.results.tables.people import PER_PERSON, Panel, arranged
 from kdbench.results.views._parts import abreast, gained, page_of, percent
 from kdbench.results.words.looks import not_there
 
@@ -22,7 +22,7 @@ def page(seen: Seen) -> Page:
             row for row in seen.table.rows if not seen.rows or row.label in seen.rows or row.role is RowRole.STUDENT
         ]
         rows = [row for row in wanted if row.scores[number].complete]
-        found = panel(seen.entries, seen.table, rows, [block]) if rows else "no row is complete"
+        found = arranged(seen.people, seen.table, rows, [block]) if rows else "no row is complete"
         if isinstance(found, str):
             parts.append(f"{block.dataset}, {block.pair}: {found}.")
             continue
