@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ONE, TWO = 3.5, 7.2
 """Inches of one and of two columns of a page."""
+PAGE = 9.5
+"""Inches of a page's height."""
 CHARACTER = 0.062
 """Inches that a character of a label takes, on average."""
 LINE = 0.13
@@ -48,6 +50,17 @@ def kind_of(row: Row) -> str:
 def columns_of(width: float, panels: int, *, least: float) -> int:
     """How many panels stand side by side, each ``least`` inches wide or more."""
     return max(1, min(panels, int(width // least)))
+
+
+def on_a_page(heights: Sequence[float], room: float) -> int:
+    """How many of the first lines of panels fit on a page with so many inches beside them; at least one."""
+    fitting = (number for number in range(len(heights), 0, -1) if sum(heights[:number]) + room <= PAGE)
+    return next(fitting, 1)
+
+
+def left_out(count: int, what: str) -> str:
+    """What a figure says of panels that it has no room for; empty where it has."""
+    return f"{count} more {what}{'s' if count > 1 else ''} not drawn" if count else ""
 
 
 def block_title(block: Block, width: float) -> str:

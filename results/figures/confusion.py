@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdbench.results.figures._looks import block_title, columns_of, lines_of
+from kdbench.results.figures._looks import block_title, columns_of, left_out, lines_of, on_a_page
 from kdbench.results.figures.panels import wrapped
 from kdbench.results.seen import Seen
 from kdbench.results.tables.confusion import Counts, confusion
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLOCKS = 6
+NARROW = 2
+"""One column of a page has room for student alone and a method."""
 LONGEST = 22
 WRITTEN = 8
 """With more classes a field has no room for its number."""
@@ -28,18 +30,14 @@ def draw(seen: Seen, width: float) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    panels: list[tuple[Block, str, Counts]] = []
-    for block in seen.table.blocks[:BLOCKS]:
-        for row in seen.shown(block):
-            counts = confusion(seen.found.get((block, row.label), ()))
-            if counts is not None:
-                panels.append((block, row.label, counts))
+    columns = columns_of(width, 3, least=2.0)
+    panels = _panels(seen, most=3 if columns > 1 else NARROW)
     if not panels:
         raise ValueError("no confusion to draw: no run recorded it")
-    columns = columns_of(width, 3, least=2.0)
     lines = _lines(panels, columns)
     titles = {panel: f"{wrapped(panel[1], 34)}\n{block_title(panel[0], width / columns)}" for panel in _keys(panels)}
     height = width / columns * 0.8 + 0.13 * max(map(lines_of, titles.values())) + 0.3
+    lines = lines[: on_a_page([height] * len(lines), 0.4)]
     figure = Figure(figsize=(width, height * len(lines)), layout="constrained")
     grid = figure.subplots(len(lines), columns, squeeze=False)
     for axes_line, line in zip(grid, lines, strict=True):
@@ -49,9 +47,20 @@ def draw(seen: Seen, width: float) -> "Figure":
             names = [wrapped(each.replace("_", " "), LONGEST) for each in seen.names(block, len(counts))]
             _panel(axes, counts, names, first=number == 0)
             axes.set_title(titles[block, label], fontsize=7)
-    figure.supxlabel("predicted class (% of the true class's windows)", fontsize=8)
+    said = left_out(len(panels) - sum(map(len, lines)), "panel")
+    figure.supxlabel("\n".join(filter(None, ["predicted class (% of the true class's windows)", said])), fontsize=8)
     figure.supylabel("true class", fontsize=8)
     return figure
+
+
+def _panels(seen: Seen, most: int) -> list[tuple[Block, str, Counts]]:
+    """Of each of the first blocks the last rows that are shown: a method stands behind what it is set beside."""
+    panels: list[tuple[Block, str, Counts]] = []
+    for block in seen.table.blocks[:BLOCKS]:
+        known = [(row.label, confusion(seen.found.get((block, row.label), ()))) for row in seen.shown(block)]
+        there = [(block, label, counts) for label, counts in known if counts is not None]
+        panels += there if seen.rows else there[-most:]
+    return panels
 
 
 def _keys(panels: list[tuple[Block, str, Counts]]) -> list[tuple[Block, str]]:

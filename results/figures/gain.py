@@ -71,7 +71,8 @@ def draw(seen: Seen, width: float) -> "Figure":
     for number, (axes, heading) in enumerate(zip(grid.flat, titles, strict=False)):
         _panel(axes, seen, number, rows, labels)
         axes.set_title(heading, fontsize=7)
-    figure.supxlabel(f"gain in {metric_title(seen.metric)} over student alone (points)", fontsize=8)
+    over = ", mean over people" if any(isinstance(found, Family) for found in seen.families) else ""
+    figure.supxlabel(f"gain in {metric_title(seen.metric)} over student alone (points{over})", fontsize=8)
     others: dict[str, Any] = {"a person": PERSON, "a seed": SEED}
     others["mean, 95 % interval"] = {"marker": "|", "color": "0.2", "linewidth": 1.5, "markersize": 7}
     kinds_legend(figure, dict.fromkeys(kind_of(row) for row in rows), others, width)

@@ -61,7 +61,8 @@ def draw(seen: Seen, width: float) -> "Figure":
         cbar_kws={"label": "points", "orientation": "horizontal", "shrink": 0.6, "aspect": 30, "pad": 0.03},
     )  # fmt: skip
     _furnish(axes, upright=upright, average=len(blocks) if several else None)
-    over = f"gain in {metric_title(seen.metric)} over student alone" + (f", {blocks[0].pair}" if same_pair else "")
+    over = f"gain in {metric_title(seen.metric)} over student alone, as in the table: of all windows together"
+    over += f"; {blocks[0].pair}" if same_pair else ""
     figure.supxlabel(wrapped(over, width / CHARACTER), fontsize=8)
     return figure
 

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kdbench.results.figures._looks import CHARACTER, LINE, kind_of, kinds_legend, label_at_right, look_of
+from kdbench.results.figures._looks import (
+    CHARACTER,
+    LINE,
+    kind_of,
+    kinds_legend,
+    label_at_right,
+    left_out,
+    look_of,
+    on_a_page,
+)
 from kdbench.results.figures.panels import Look, wrapped
 from kdbench.results.metrics import LOWER_IS_BETTER
 from kdbench.results.metrics import title as metric_title
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COSTS = ("parameters", "multiply_adds", "latency_ms")
+NARROW = ("multiply_adds",)
+"""Where there is room for one."""
 MANY = 16
 """Of more rows only those on a front and both networks alone are labelled."""
 LONGEST = 30
@@ -35,7 +46,9 @@ class Point(NamedTuple):
 
 
 def draw(seen: Seen, width: float) -> "Figure":
-    """Panels for each dataset, one a cost; the line joins what nothing beats at as little cost.
+    """Panels for each dataset that fits on a page, one a cost; the line joins what nothing beats at as little cost.
+
+    One column of a page has room for one cost.
 
     Raises:
         ValueError: if nothing is complete.
@@ -47,26 +60,30 @@ def draw(seen: Seen, width: float) -> "Figure":
         raise ValueError(f"a figure of costs wants a complete row with {seen.metric!r} and its costs, none came")
     shown = {dataset: _labelled(points, seen.metric) for dataset, points in found.items()}
     margin = 0.2 + CHARACTER * min(LONGEST, max(len(p.label) for each in shown.values() for p in each))
-    stacked = (width - margin) / len(COSTS) < 1.1
-    heights = [max(1.7, LINE * (len(each) + 2)) for each in shown.values() for _ in range(3 if stacked else 1)]
-    lines, columns = len(heights), 1 if stacked else len(COSTS)
-    height = sum(heights) + 0.35 * lines + 1.0
+    costs = COSTS if (width - margin) / len(COSTS) >= 1.1 else NARROW
+    heights = [max(1.7, LINE * (len(each) + 2)) for each in shown.values()]
+    lines = on_a_page([each + 0.35 for each in heights], 1.0)
+    kinds = dict.fromkeys(p.kind for each in found.values() for p in each)
+    above = 0.35 + 0.25 * (1 if len(costs) > 1 else -(-(len(kinds) + 1) // 3))  # the legend, then a title
+    height = sum(heights[:lines]) + 0.35 * lines + 0.4 + above
     figure = Figure(figsize=(width, height))
-    grid = figure.subplots(lines, columns, sharey="row", squeeze=False, height_ratios=heights)
-    figure.subplots_adjust(left=0.6 / width, right=1 - margin / width, bottom=0.7 / height, top=1 - 0.6 / height)
+    grid = figure.subplots(lines, len(costs), sharey="row", squeeze=False, height_ratios=heights[:lines])
+    figure.subplots_adjust(left=0.6 / width, right=1 - margin / width, bottom=0.7 / height, top=1 - above / height)
     figure.subplots_adjust(wspace=0.12, hspace=0.5)
-    panels = [(dataset, number) for dataset in found for number in range(len(COSTS))]
+    panels = [(dataset, COSTS.index(cost)) for dataset in list(found)[:lines] for cost in costs]
     for axes, (dataset, number) in zip(grid.flat, panels, strict=True):
         _panel(axes, found[dataset], number, lower=seen.metric in LOWER_IS_BETTER)
-        axes.set_title(dataset if number == 0 or stacked else "", fontsize=8, loc="left")
-        if number == len(COSTS) - 1 or stacked:
+        axes.set_title(dataset if COSTS[number] == costs[0] else "", fontsize=8, loc="left")
+        if COSTS[number] == costs[-1]:
             points = shown[dataset]
             at = [(point.costs[number], 100 * point.value) for point in points]
             names = [wrapped(point.label, LONGEST).split("\n")[0] for point in points]
             label_at_right(axes, at, names, [look_of(point.kind)["color"] for point in points], size=6.5)
     figure.supylabel(f"{capital(metric_title(seen.metric))} (%)", fontsize=8, x=0.005)
     front: dict[str, Look] = {"the front": {"color": "0.6", "linewidth": 1}}
-    kinds_legend(figure, dict.fromkeys(p.kind for each in found.values() for p in each), front, width)
+    if lines < len(found):
+        front[left_out(len(found) - lines, "dataset")] = {"linestyle": "none"}
+    kinds_legend(figure, kinds, front, width)
     return figure
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, legend_above, lines_of
+from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, left_out, legend_above, lines_of
 from kdbench.results.figures.panels import Look, wrapped
 from kdbench.results.seen import Seen
 from kdbench.results.statistics import mean
@@ -40,7 +40,7 @@ def draw(seen: Seen, width: float) -> "Figure":
                 found[f"{row.label}\n{block.dataset}\n{block.pair}"] = weights
     if not found:
         raise ValueError("no weights of stages to draw: no method of this matrix reports them")
-    left_out = len(found) - PANELS
+    more = max(0, len(found) - PANELS)
     found = dict(list(found.items())[:PANELS])
     columns = columns_of(width, len(found), least=1.7)
     lines = -(-len(found) // columns)
@@ -56,7 +56,7 @@ def draw(seen: Seen, width: float) -> "Figure":
     grid.flat[0].set_ylim(bottom=0)  # of all, whose highest is known only now
     figure.supxlabel("stage, shallow to deep", fontsize=8)
     figure.supylabel("weight", fontsize=8)
-    _legend(figure, width, left_out)
+    _legend(figure, width, more)
     return figure
 
 
@@ -89,11 +89,11 @@ def _panel(axes: "Axes", weights: Weights) -> None:
     seaborn.despine(ax=axes)
 
 
-def _legend(figure: "Figure", width: float, left_out: int) -> None:
+def _legend(figure: "Figure", width: float, more: int) -> None:
     looks: dict[str, Look] = {
         f"of the {side}'s stages": {"color": colour, "marker": sign, "markersize": 5}
         for side, (colour, sign, _) in LOOKS.items()
     }
-    if left_out > 0:
-        looks[f"{left_out} more panels not drawn; --row chooses"] = {"linestyle": "none"}
+    if more:
+        looks[left_out(more, "panel")] = {"linestyle": "none"}
     legend_above(figure, looks, width)
