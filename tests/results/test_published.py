@@ -23,6 +23,15 @@ def test_a_published_folder_is_what_its_records_give(name: str) -> None:
     assert differ == [], "`kdbench publish FOLDER --again` writes them"
 
 
+def test_the_readme_shows_the_table_that_is_published() -> None:
+    shown = (PUBLISHED.parents[1] / "README.md").read_text(encoding="utf-8")
+    shown = shown.partition("## What comes out")[2].partition("\n##")[0]
+    printed = (PUBLISHED / "quick" / "table.md").read_text(encoding="utf-8").splitlines()
+    claims = [line for line in shown.splitlines() if line.startswith(("|", "Macro-F1 in percent", "Answer"))]
+    assert len(claims) == 8
+    assert [line for line in claims if line not in printed] == []
+
+
 def test_something_is_published_and_all_of_it_is_small() -> None:
     assert FOLDERS
     assert sum(path.stat().st_size for path in PUBLISHED.rglob("*") if path.is_file()) < 40_000_000
