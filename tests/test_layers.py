@@ -94,7 +94,7 @@ WITHOUT_TORCH += [
     "commands.tables",
 ]
 FROM_OTHERS = {  # not stated among what is always installed
-    "sqlalchemy": {"benchmark/track/tracker.py"},  # mlflow lets its exceptions through
+    "sqlalchemy": {"benchmark/track/tracker.py", "benchmark/tune/ledger.py"},  # mlflow's and optuna's own
     "pyarrow": {"benchmark/data/whar.py"},  # of the extra `whar`
     "onnx": {"benchmark/deploy/onnx_forms.py", "benchmark/deploy/chain.py"},  # of the extra `onnx`
     "onnxruntime": {"benchmark/deploy/onnx_forms.py"},

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 import optuna
+import sqlalchemy
 from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -49,8 +49,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 DATABASE, DRIVEN = "postgresql://", "postgresql+psycopg://"
 """How the URL of a database begins, and how it does for sqlalchemy, which would choose its driver by its version."""
 
-ATTEMPTS = 10
-"""How often an empty database is opened while others make its tables."""
+PATIENCE = 60
+"""Seconds to wait while others open a database, of which the first makes its tables."""
 
 State = Literal["running", "done", "failed", "pruned"]
 _STATES: dict[TrialState, State] = {
@@ -148,8 +148,7 @@ class Ledger:
     def close(self) -> None:
         """Leave the database; a journal is never open for longer than a look at it."""
         if isinstance(self._storage, RDBStorage):
-            self._storage.remove_session()
-            self._storage.engine.dispose()
+            _leave(self._storage)
 
     @property
     def database(self) -> Any:
@@ -287,18 +286,53 @@ def _database(url: str) -> BaseStorage:
     if not url.startswith(DATABASE):
         said = f"--storage {without_password(url)!r}, wanted {DATABASE}USER@HOST/NAME; without it the store's journal"
         raise KdbenchError(said)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return RDBStorage(DRIVEN + url.removeprefix(DATABASE))
-        except ImportError as error:
-            raise KdbenchError(f"--storage needs a driver: {error}; pip install 'kdbench[postgresql]'") from None
-        except Exception as error:  # sqlalchemy lets the driver's many through
-            said = first_line(error)
-            # Several that find an empty database make its tables at once; one of them wins.
-            if attempt == ATTEMPTS or not ("exist" in said or "duplicate" in said):
-                raise KdbenchError(f"--storage: {said}") from None
-            time.sleep(0.5)
-    raise AssertionError
+    driven = DRIVEN + url.removeprefix(DATABASE)
+    try:
+        with _alone_in(driven):
+            storage = RDBStorage(driven, skip_compatibility_check=True)
+            here, wanted = storage.get_current_version(), storage.get_head_version()
+    except ImportError as error:
+        raise KdbenchError(f"--storage needs a driver: {error}; pip install 'kdbench[postgresql]'") from None
+    except KdbenchError:
+        raise
+    except Exception as error:  # sqlalchemy lets the driver's many through
+        raise KdbenchError(f"--storage: {first_line(error)}") from None
+    if here != wanted:
+        _leave(storage)
+        raise KdbenchError(
+            f"--storage: tables of another Optuna ({here}, wanted {wanted}); give a database of its own, or use "
+            "`optuna storage upgrade`"
+        )
+    return storage
+
+
+@contextmanager
+def _alone_in(url: str) -> Iterator[None]:
+    """Open a database while none of its other clients does: whoever finds it empty makes its tables.
+
+    They are made in several steps, of which each is there as a whole or not at all, and looks whether it was taken
+    before. So one client goes on where another was killed, but several at once hinder each other. The lock goes with
+    the connection.
+
+    Raises:
+        KdbenchError: if the tables of another program are there that keeps a schema's version as Optuna does.
+    """
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(f"SET LOCAL lock_timeout = '{PATIENCE}s'"))
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(hashtext('kdbench tune'))"))
+        tables = set(sqlalchemy.inspect(connection).get_table_names())
+        if "alembic_version" in tables and "version_info" not in tables:
+            raise KdbenchError(
+                f"--storage: the database {engine.url.database} is another program's, such as MLflow's; give one of "
+                "its own (CREATE DATABASE)"
+            )
+        yield
+
+
+def _leave(storage: RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def is_loss(error: BaseException) -> bool:

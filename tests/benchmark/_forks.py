@@ -46,6 +46,7 @@ def main() -> None:
     import kdbench.commands.listing
     import kdbench.session
     import kdbench.track.tracker
+    import kdbench.tune.ledger
     import kdbench.worker  # noqa: F401
 
     for line in sys.stdin:

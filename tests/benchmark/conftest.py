@@ -337,8 +337,8 @@ def program(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[str]:
-    """URL of a server on loopback, with nothing in it."""
+def databases() -> Iterator[str]:
+    """URL of a server on loopback, without the name of a database."""
     pytest.importorskip("psycopg")
     initdb, postgres = program("initdb"), program("postgres")
     with tempfile.TemporaryDirectory() as name, socket.socket() as chosen:
@@ -357,9 +357,31 @@ def database() -> Iterator[str]:
         with subprocess.Popen(command, **who) as server:
             try:
                 wait_for(port)
-                yield f"postgresql://kd@127.0.0.1:{port}/postgres"
+                yield f"postgresql://kd@127.0.0.1:{port}/"
             finally:
                 server.send_signal(signal.SIGINT)  # "fast": clients are sent away
+
+
+@pytest.fixture
+def empty(databases: str) -> Callable[[], str]:
+    """Makes databases with nothing in them; gives the URL of each."""
+    import psycopg
+
+    numbers = count(time.time_ns())
+
+    def make() -> str:
+        name = f"made{next(numbers)}"
+        with psycopg.connect(f"{databases}postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return databases + name
+
+    return make
+
+
+@pytest.fixture
+def database(empty: Callable[[], str]) -> str:
+    """URL of a database with nothing in it."""
+    return empty()
 
 
 def wait_for(port: int) -> None:
