@@ -20,6 +20,8 @@ class Runtime:
         device: torch's name of the device.
         checkpoint_seconds: least time between two checkpoints of a cell.
         timeout: seconds that a cell may take in one go; None for as long as it likes.
+        jobs_per_gpu: how many cells run at a time on each GPU where nobody says how many in all; 0 for as many as there
+            are cores for it.
     """
 
     store: Path
@@ -28,3 +30,4 @@ class Runtime:
     device: str = "cpu"
     checkpoint_seconds: float = 10.0
     timeout: float | None = None
+    jobs_per_gpu: int = 1

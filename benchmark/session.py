@@ -12,6 +12,7 @@ from kdbench.commands.planning import fresh_plan, kept_plan
 from kdbench.commands.runs import other_unfinished
 from kdbench.commands.status import cells_text, plan_text, status_text
 from kdbench.errors import KdbenchError
+from kdbench.executors import default_jobs, jobs_per_gpu
 from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.plan.model import Plan
 from kdbench.spec.matrix import Matrix
@@ -33,6 +34,7 @@ def runtime(
     data_dir: Path | str | None = None,
     device: str = "auto",
     cache: Path | str | None = None,
+    per_gpu: str | None = None,
 ) -> Runtime:
     """Where and how to run.
 
@@ -41,17 +43,20 @@ def runtime(
         data_dir: folder of original archives; ``KDBENCH_DATA`` by default.
         device: torch's name of a device, or ``auto``: a GPU where there is one.
         cache: folder of parsed data; ``KDBENCH_CACHE`` or the user's cache folder by default.
+        per_gpu: cells run at a time on each GPU where nobody says how many in all, or ``auto``; one by default.
 
     Raises:
-        KdbenchError: if there is no such device.
+        KdbenchError: if there is no such device, or ``per_gpu`` is neither a number nor ``auto``.
     """
     cache = cache or os.environ.get("KDBENCH_CACHE") or _user_cache()
     data_dir = data_dir or os.environ.get("KDBENCH_DATA")
+    device = _device(device)
     return Runtime(
         store=Path(store or os.environ.get("KDBENCH_STORE") or DEFAULT_STORE),
         cache=Path(cache),
         data_dir=Path(data_dir) if data_dir else None,
-        device=_device(device),
+        device=device,
+        jobs_per_gpu=jobs_per_gpu(per_gpu, device),
     )
 
 
@@ -193,7 +198,6 @@ class Session:
     def plan_text(self, *, cells: bool = False) -> str:
         """What a run would do, and how long it would take."""
         from kdbench.commands.pace import how_long
-        from kdbench.commands.run import default_jobs
 
         plan = self.plan()
         paced = how_long(plan, self.runtime, default_jobs(self.runtime))

@@ -68,6 +68,12 @@ def on_workers(jobs: str, executor: str) -> Callable[[Any], Any]:
     return together(
         click.option("-j", "--jobs", type=click.IntRange(1), help=f"Cells run at a time.  [default: {jobs}]"),
         click.option(
+            "--jobs-per-gpu",
+            "per_gpu",
+            metavar="N|auto",
+            help="In place of -j: so many on each GPU; auto: as many as there are cores for it.",
+        ),
+        click.option(
             "--executor",
             metavar="NAME",
             callback=named("executors", executor_names),
@@ -197,7 +203,7 @@ def session(chosen: dict[str, Any], *, last: bool = False, brief: bool = True) -
 
     if last and brief:
         _collect_nothing()
-    where = runtime(**{key: chosen.pop(key) for key in ("store", "data_dir", "device") if key in chosen})
+    where = runtime(**{key: chosen.pop(key) for key in ("store", "data_dir", "device", "per_gpu") if key in chosen})
     return Session(Selection(**chosen), where, say=lambda line: echo(line, err=True), last=last)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from kdbench.commands.refusals import refusals
 from kdbench.commands.seen import seen_in
 from kdbench.costs.estimate import Estimate
 from kdbench.errors import KdbenchError
-from kdbench.executors import executor
+from kdbench.executors import default_jobs, executor
 from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.observers import Watched, watching
 from kdbench.plan.gate import Gate
@@ -284,10 +283,3 @@ def how_to_go_on(outcome: Outcome, where: Runtime, *, track: bool) -> list[str]:
     place = f" --store {shlex.quote(str(where.store))}" if where.store != DEFAULT_STORE else ""
     pages = f"; `kdbench ui{place}` opens the runs" if track else ""
     return [*lines, f"\n`kdbench table{place}` prints this again, `kdbench plot{place}` draws it{pages}"]
-
-
-def default_jobs(where: Runtime) -> int:
-    """How many cells run at a time where nobody says: as many as there are cores, one on a GPU."""
-    if where.device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

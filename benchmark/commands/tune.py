@@ -10,11 +10,10 @@ from functools import cache
 
 from kdbench.catalog.build import load_data
 from kdbench.commands.pace import learnt
-from kdbench.commands.run import default_jobs
 from kdbench.commands.studies import found_text
 from kdbench.data import protocol, sealed
 from kdbench.errors import KdbenchError, MachineError
-from kdbench.executors import executor
+from kdbench.executors import default_jobs, executor
 from kdbench.machine import Runtime
 from kdbench.plan.expand import expand
 from kdbench.plan.model import Plan, origin_of

@@ -8,9 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 
 from kdbench.errors import KdbenchError, nearest
+from kdbench.executors._gpus import default_jobs, jobs_per_gpu
 from kdbench.folders import public_files
 from kdbench.machine import Runtime
 from kdbench.schedule.executor import Executor
+
+__all__ = ["default_jobs", "executor", "executors", "jobs_per_gpu"]
 
 
 def executors() -> list[str]:

@@ -35,16 +35,21 @@ class Worker:
         runtime: where jobs run.
         apart: whether it runs each job in a copy of itself.
         messages: where its answers go, each with the worker; None when it says nothing more.
+        card: the only GPU that it sees; None where it sees all, or there is none.
     """
 
-    def __init__(self, runtime: Runtime, *, apart: bool, messages: Queue[tuple[Worker, Any]]) -> None:
-        self.apart = apart
+    def __init__(
+        self, runtime: Runtime, *, apart: bool, messages: Queue[tuple[Worker, Any]], card: str | None = None
+    ) -> None:
+        self.apart, self.card = apart, card
         self.ready = False
         self._runtime = runtime
         self._messages = messages
         path = json.dumps([place for place in sys.path if isinstance(place, str)])
         # Before it imports torch; what the user has set stays.
         environment = {**dict.fromkeys(ONE_THREAD, "1"), **os.environ}
+        if card is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = card
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         with _no_interrupt():
             self.process = subprocess.Popen(

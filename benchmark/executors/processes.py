@@ -11,6 +11,7 @@ from typing import Any
 
 from kdbench.errors import MachineError
 from kdbench.executors._child import Died, Ready
+from kdbench.executors._gpus import cards
 from kdbench.executors._pool import Worker
 from kdbench.machine import Runtime
 from kdbench.results.record import Record
@@ -41,6 +42,7 @@ class Workers:
         self._count = count
         self._runtime = runtime
         self._all_apart = apart
+        self._cards = cards(runtime.device)
         self._copies = sys.platform == "linux" and runtime.device == "cpu"
         self._messages: Queue[tuple[Worker, Any]] = Queue()
         self._idle: list[Worker] = []
@@ -62,9 +64,14 @@ class Workers:
             worker = alike[-1]
             self._idle.remove(worker)
         else:
-            worker = Worker(self._runtime, apart=apart, messages=self._messages)
+            worker = Worker(self._runtime, apart=apart, messages=self._messages, card=self._card())
         self._busy[worker], self._begun[worker] = job, time.monotonic()
         worker.run(job)
+
+    def _card(self) -> str | None:
+        """The GPU that the fewest workers have."""
+        taken = Counter(worker.card for worker in [*self._busy, *self._idle])
+        return min(self._cards, key=lambda card: taken[card], default=None)
 
     def next(self, tick: Callable[[], None]) -> tuple[Job, Record | BaseException] | None:
         tick()
