@@ -24,39 +24,31 @@ NETWORKS_OF = {"mlp": {"hidden": 64}, "cnn": {}, "tiny_har": {}, "resnet_lstman"
 WIDE = {"resnet_lstman": {}}
 BATCH, STEPS, TURNS = 128, 30, 5
 WORKERS = (1, 4, 16)
+WAYS = ("eager", "captured", "bf16", "compiled")
 KDBENCH = [sys.executable, "-c", "from kdbench.cli import main; main()"]
-MATRIX = ["-p", "cnn:mlp(hidden=64)", "-m", "kd", "-m", "dist", "-m", "hmkd", "--seeds", "8", "-S", "recipe.epochs=5"]
+MATRIX = ["-p", "cnn:mlp(hidden=64)", "-m", "kd", "-m", "dist", "-m", "hmkd", "--seeds", "4", "-S", "recipe.epochs=5"]
 Step = Callable[[], object]
 
 
-def steps_of(name: str, settings: dict[str, float]) -> dict[str, Step]:
-    """One step of training on one batch, in four ways, of a network each."""
+def step_of(name: str, settings: dict[str, float], way: str) -> Step:
+    """One step of training on one batch, of a network of its own."""
     x, y = torch.randn(BATCH, 9, 128, device="cuda"), torch.randint(6, (BATCH,), device="cuda")
+    torch.manual_seed(0)
+    network = NETWORKS.get(name)(9, 128, 6, **settings).cuda().train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True, capturable=way == "captured")
 
-    def fresh(*, compiled: bool = False, bf16: bool = False, captured: bool = False) -> Step:
-        torch.manual_seed(0)
-        network = NETWORKS.get(name)(9, 128, 6, **settings).cuda().train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True, capturable=captured)
+    def loss() -> torch.Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=way == "bf16"):
+            return F.cross_entropy(network(x).logits, y)
 
-        def loss() -> torch.Tensor:
-            with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
-                return F.cross_entropy(network(x).logits, y)
+    run = torch.compile(loss) if way == "compiled" else loss
 
-        run = torch.compile(loss) if compiled else loss
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        run().backward()
+        optimizer.step()
 
-        def step() -> None:
-            optimizer.zero_grad(set_to_none=True)
-            run().backward()
-            optimizer.step()
-
-        return captured_step(step) if captured else step
-
-    return {
-        "eager": fresh(),
-        "captured": fresh(captured=True),
-        "compiled": fresh(compiled=True),
-        "bf16": fresh(bf16=True),
-    }
+    return captured_step(step) if way == "captured" else step
 
 
 def captured_step(step: Step) -> Step:
@@ -83,17 +75,17 @@ def milliseconds(step: Step) -> float:
 
 
 def compare(name: str, settings: dict[str, float]) -> None:
-    try:
-        ways = steps_of(name, settings)
-        for step in ways.values():
-            milliseconds(step)  # compiles, and fills caches
-    except Exception as error:  # a network that one of the ways cannot take
-        print(f"{name:14} {settings!s:16} {type(error).__name__}: {str(error).splitlines()[0][:80]}", flush=True)
-        return
-    times = {way: statistics.median(milliseconds(step) for _ in range(TURNS)) for way, step in ways.items()}
-    eager = times.pop("eager")
-    said = ", ".join(f"{way} {eager / time_:.1f} x" for way, time_ in times.items())
-    print(f"{name:14} {settings!s:16} eager {eager:6.2f} ms a step; {said}", flush=True)
+    steps, said = {}, []
+    for way in WAYS:
+        try:
+            steps[way] = step_of(name, settings, way)
+            milliseconds(steps[way])  # compiles, and fills caches
+        except Exception as error:  # a network that this way cannot take
+            steps.pop(way, None)
+            said.append(f"{way} {type(error).__name__}")
+    times = {way: statistics.median(milliseconds(step) for _ in range(TURNS)) for way, step in steps.items()}
+    said += [f"{way} {times['eager'] / time_:.1f} x" for way, time_ in times.items() if way != "eager"]
+    print(f"{name:14} {settings!s:16} eager {times['eager']:6.2f} ms a step; {', '.join(said)}", flush=True)
 
 
 def cells_an_hour(workers: int, dataset: str) -> float:
