@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kdbench.errors import KdbenchError
+from kdbench.store.imports import imports
 from kdbench.store.records import Store, is_digest
 
 
@@ -36,6 +38,8 @@ class Garbage:
 def garbage(store: Store, cache: Path, *, outputs: bool = True) -> list[Garbage]:
     """Cells that no remembered matrix names, halves of cells, and cached outputs of teachers that no cell here has.
 
+    The cells of imported teachers stay, whether a matrix names them yet or not.
+
     Args:
         store: where results are.
         cache: where teachers' outputs are kept, of all stores of this user.
@@ -51,8 +55,12 @@ def garbage(store: Store, cache: Path, *, outputs: bool = True) -> list[Garbage]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise KdbenchError(f"{path}: {error!r}; remove the file, or run its matrix again") from None
     found = []
+    imported = {each.weights for each in imports(store)}
     for folder in sorted(store.root.iterdir()):
         if not (folder.is_dir() and is_digest(folder.name)) or folder.name in named:
+            continue
+        if imported and _of_import(store, folder.name, imported):
+            named.add(folder.name)
             continue
         done = (folder / "record.json").exists()
         why = "no matrix that was run here names it" if done else "left by a run that was stopped, named by no matrix"
@@ -63,6 +71,14 @@ def garbage(store: Store, cache: Path, *, outputs: bool = True) -> list[Garbage]
             why = "outputs of a teacher that is not in this store; they are made again where they are wanted"
             found.append(Garbage(folder, why, _size(folder)))
     return found
+
+
+def _of_import(store: Store, digest: str, imported: set[str]) -> bool:
+    """Whether a cell measures weights that were imported here: no matrix names it before they have taught."""
+    with suppress(KdbenchError):  # a damaged record is none
+        record = store.record(digest)
+        return record is not None and record.cell.get("imported") in imported
+    return False
 
 
 def _size(folder: Path) -> int:

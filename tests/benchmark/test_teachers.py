@@ -153,6 +153,18 @@ def test_the_same_weights_are_one_teacher_whatever_the_file(
     assert not (tmp_path / "small" / "imports").exists()
 
 
+def test_an_imported_teacher_is_no_garbage_before_it_has_taught(
+    call: Callable[..., Any], copy: Path, job: Any, weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    torch.save(weights, tmp_path / "mine.pt")
+    before = Store(copy).digests()
+    assert call("teachers", "import", tmp_path / "mine.pt", *job).code == 0
+    (measured,) = set(Store(copy).digests()) - set(before)
+    assert "0 things" in call("gc").out
+    (copy / "imports").rename(tmp_path / "imports")  # whose weights are gone teaches nobody
+    assert measured in call("gc").out
+
+
 def test_what_is_no_teacher_is_refused_in_a_line(
     call: Callable[..., Any], copy: Path, job: Any, weights: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
