@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,6 +32,7 @@ from kdbench.schedule.jobs import Job
 from kdbench.schedule.order import by_critical_path, part_of
 from kdbench.schedule.pace import Pace
 from kdbench.schedule.runner import Outcome, run_jobs, unfinished
+from kdbench.store.drivers import sweep_signs
 from kdbench.store.entries import entries
 from kdbench.store.memory import remember, remembered
 from kdbench.store.plugins import keep
@@ -141,7 +142,14 @@ class Ran:
         return 1 if self.outcome.failed or self.outcome.skipped else 0
 
 
-def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: Callable[[str], None]) -> Ran:
+def run(
+    plan: Plan,
+    where: Runtime,
+    ask: Ask,
+    say: Callable[[str], None],
+    show: Callable[[str], None],
+    control: Control | None = None,
+) -> Ran:
     """Run what is missing.
 
     Args:
@@ -150,6 +158,7 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
         ask: how.
         say: prints a line about how it goes.
         show: prints the table. Where that fails, the other last steps happen all the same.
+        control: what was asked of rounds before this one, and may be asked of it; None where this is the only one.
 
     Raises:
         MachineError: if files cannot be written, or no worker can start.
@@ -162,23 +171,37 @@ def run(plan: Plan, where: Runtime, ask: Ask, say: Callable[[str], None], show: 
     store = Store(where.store)
     store.open_for_writing()
     sweep_outputs(where.cache)
-    with sharing(store):
-        return _run(plan, store, replace(where, timeout=ask.timeout), replace(ask, jobs=jobs), say, show)
+    sweep_signs(store)
+    with sharing(store), spoken_with(where, ask) if control is None else nullcontext(control) as spoken:
+        return _run(plan, store, replace(where, timeout=ask.timeout), replace(ask, jobs=jobs), say, show, spoken)
+
+
+@contextmanager
+def spoken_with(where: Runtime, ask: Ask) -> Iterator[Control]:
+    """A run, or several rounds of one, to which `kdbench ctl` may speak within the block."""
+    control = Control(adjustable=_executor(where, ask) != "serial")
+    with listening(Store(where.store), control.answer):
+        yield control
 
 
 def _run(
-    plan: Plan, store: Store, where: Runtime, ask: Ask, say: Callable[[str], None], show: Callable[[str], None]
+    plan: Plan,
+    store: Store,
+    where: Runtime,
+    ask: Ask,
+    say: Callable[[str], None],
+    show: Callable[[str], None],
+    control: Control,
 ) -> Ran:
-    jobs = ask.jobs or 1
     for line in old_names(plan, store):
         say(line)
     keep(store, plan.matrix)
     todo = unfinished(plan, store, retry=ask.retry, rerun_stale=ask.rerun_stale, force=ask.force)
     todo = part_of(todo, *ask.shard, Gate(plan).needs)
     identity = remember(store, plan)
-    name = ask.executor or ("serial" if jobs == 1 or not todo else "processes")
-    executing = executor(name, where, min(jobs, max(1, len(todo))))
-    at_once = executing.slots
+    at_once = min(control.wanted or ask.jobs or 1, max(1, len(todo)))
+    executing = executor(_executor(where, ask), where, at_once)
+    control.at_once = at_once = executing.slots
     say(f"{_opening(plan, store, todo)}; store {where.store}, device {where.device}, {at_once} at a time")
     for each in plan.cautions:
         say(f"warning: {each}")
@@ -188,8 +211,7 @@ def _run(
     observers = watching(Watched(plan, identity, todo, store, at_once, pace, say, ask.track, ask.tracking_uri))
     worked_off = False
     try:
-        control = Control(at_once, adjustable=name != "serial")
-        with closing(observers), listening(store, control.answer):
+        with closing(observers):
             outcome = run_jobs(todo, plan, store, executing, observers, fail_fast=ask.fail_fast, control=control)
         worked_off = True
         for line in _took(outcome, time.monotonic() - begun, beforehand):
@@ -283,3 +305,7 @@ def how_to_go_on(outcome: Outcome, where: Runtime, *, track: bool) -> list[str]:
     place = f" --store {shlex.quote(str(where.store))}" if where.store != DEFAULT_STORE else ""
     pages = f"; `kdbench ui{place}` opens the runs" if track else ""
     return [*lines, f"\n`kdbench table{place}` prints this again, `kdbench plot{place}` draws it{pages}"]
+
+
+def _executor(where: Runtime, ask: Ask) -> str:
+    return ask.executor or ("serial" if (ask.jobs or default_jobs(where)) == 1 else "processes")

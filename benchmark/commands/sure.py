@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from kdbench.commands.run import Ask, Ran, run
+from kdbench.commands.run import Ask, Ran, run, spoken_with
 from kdbench.machine import Runtime
 from kdbench.plan.model import Plan
 from kdbench.results.statistics.variance import ENOUGH
@@ -34,14 +34,15 @@ def run_until_sure(
         show: likewise; called once, at the end.
     """
     budget = plan.matrix.max_seeds
-    while True:
-        ran = run(plan, where, replace(ask, ending=False), say, show)
-        seeds = len(plan.matrix.seeds)
-        need = seeds_needed(ran.entries, JUDGED)
-        say(_said(need, seeds, budget))
-        if need is None or need.share < ENOUGH or seeds >= budget:
-            return run(plan, where, replace(ask, retry=(), rerun_stale=False, force=False), say, show)
-        plan = replan(_next(need, seeds, budget))
+    with spoken_with(where, ask) as control:
+        while True:
+            ran = run(plan, where, replace(ask, ending=False), say, show, control)
+            seeds = len(plan.matrix.seeds)
+            need = seeds_needed(ran.entries, JUDGED)
+            say(_said(need, seeds, budget))
+            if need is None or need.share < ENOUGH or seeds >= budget:
+                return run(plan, where, replace(ask, retry=(), rerun_stale=False, force=False), say, show, control)
+            plan = replan(_next(need, seeds, budget))
 
 
 def _next(need: Need, seeds: int, budget: int) -> int:

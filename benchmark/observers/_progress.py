@@ -28,7 +28,7 @@ class Watched:
         identity: of its matrix in the store.
         todo: what is to be run, by digest, in the plan's order.
         store: where records go.
-        at_once: how many jobs run at a time.
+        at_once: how many jobs run at a time, to begin with.
         pace: how long cells take, as far as finished ones tell; learns from those of this run.
         say: prints a line for people.
         track: whether MLflow is to be kept in step.
@@ -81,6 +81,7 @@ class Progress(Observer):
         self.left = dict.fromkeys(run.todo)  # digests, in the plan's order
         self.running: dict[str, _Running] = {}
         self.total = len(run.todo)
+        self.at_once = run.at_once
 
     def started(self, job: Job) -> None:
         # What an earlier run said of how far it was may be beyond the checkpoint from which this one goes on.
@@ -106,6 +107,9 @@ class Progress(Observer):
 
     def skipped(self, job: Job, reason: str) -> None:
         self.left.pop(job.digest, None)
+
+    def resized(self, at_once: int) -> None:
+        self.at_once = at_once
 
     @property
     def done(self) -> float:
@@ -133,7 +137,7 @@ class Progress(Observer):
                 return None
             alone[digest] = self._rest(digest, seconds) if digest in self.running else seconds
         longest = max(chains(alone, self.run.todo).values(), default=0.0)
-        return max(longest, sum(alone.values()) / min(self.run.at_once, max(1, len(alone))))
+        return max(longest, sum(alone.values()) / min(self.at_once, max(1, len(alone))))
 
     def _rate(self) -> float | None:
         """Seconds for a unit of work, from the jobs that run; None before they did enough."""

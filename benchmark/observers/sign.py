@@ -23,13 +23,16 @@ class Telling(Observer):
     """
 
     def __init__(self, run: Watched, progress: Progress) -> None:
-        self._progress, self._sign = progress, Sign(run.store, run.identity, run.at_once)
+        self._progress, self._sign = progress, Sign(run.store, run.identity)
         self._tell()
 
     def started(self, job: Job) -> None:
         self._tell()
 
     def finished(self, job: Job, record: Record) -> None:
+        self._tell()
+
+    def resized(self, at_once: int) -> None:
         self._tell()
 
     def tick(self) -> None:
@@ -42,7 +45,8 @@ class Telling(Observer):
     def _tell(self) -> None:
         self._told = time.monotonic()
         progress = self._progress
-        self._sign.write(tuple(progress.running), progress.done, progress.total, progress.seconds_left())
+        state = progress.done, progress.total, progress.seconds_left()
+        self._sign.write(progress.at_once, tuple(progress.running), *state)
 
 
 def watch(run: Watched, progress: Progress) -> Observer | None:

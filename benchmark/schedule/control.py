@@ -17,14 +17,16 @@ class Control:
     """The wishes that a run looks at between two cells; they may be set by another thread.
 
     Args:
-        at_once: how many cells run at a time, as it was asked for last.
+        at_once: how many cells run at a time.
         adjustable: whether that may be above 1.
+        wanted: how many were asked for meanwhile, which holds for the rounds that follow; None where nobody did.
         paused: whether no more cells begin.
         end: ends this process as Ctrl-C would, with its state saved.
     """
 
     at_once: int = 1
     adjustable: bool = False
+    wanted: int | None = None
     paused: bool = False
     end: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM)
 
@@ -46,5 +48,5 @@ class Control:
             return f"error: jobs {text!r}, wanted a number, 1 or more"
         if int(text) > 1 and not self.adjustable:
             return "error: this run works in one process; stop it, and run it again with -j 2 or more"
-        self.at_once = int(text)
+        self.at_once = self.wanted = int(text)
         return f"{text} at a time from the next cell on; what runs is finished"

@@ -27,6 +27,9 @@ class Observer:
     def skipped(self, job: Job, reason: str) -> None:
         """A cell cannot run."""
 
+    def resized(self, at_once: int) -> None:
+        """From now on so many jobs run at a time."""
+
     def ended(self, filled: Sequence[Entry]) -> None:
         """Nothing is left to run; this is what the table is made from."""
 
@@ -62,6 +65,10 @@ class Observers(Observer):
     def skipped(self, job: Job, reason: str) -> None:
         for observer in self.each:
             observer.skipped(job, reason)
+
+    def resized(self, at_once: int) -> None:
+        for observer in self.each:
+            observer.resized(at_once)
 
     def ended(self, filled: Sequence[Entry]) -> None:
         for observer in self.each:

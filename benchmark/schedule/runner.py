@@ -163,7 +163,7 @@ class _Run:
 
     def work_off(self, where: Executor, control: Control, *, fail_fast: bool) -> None:
         """Run what waits, each job as soon as its teacher is there and a worker is free."""
-        at_once = control.at_once
+        at_once = where.slots
         while self.waiting or self.running or self.elsewhere:
             if fail_fast and any(self.records[digest].status == "failed" for digest in self.outcome.trained):
                 self.outcome.left = [job.digest for job in (*self.waiting, *self.elsewhere)]
@@ -172,6 +172,7 @@ class _Run:
             if control.at_once != at_once:
                 at_once = control.at_once
                 where.resize(at_once)
+                self.observer.resized(at_once)
             for job in [] if control.paused else list(self.waiting):
                 self._offer(job, where)
             if self.running:

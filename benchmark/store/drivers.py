@@ -59,22 +59,22 @@ class Sign:
     Args:
         store: where.
         identity: of the matrix.
-        at_once: how many cells at a time.
     """
 
-    def __init__(self, store: Store, identity: str, at_once: int) -> None:
+    def __init__(self, store: Store, identity: str) -> None:
         self._path = _folder(store) / f"{os.getpid()}-{secrets.token_hex(4)}.json"
         self._lock = FileLock(self._path.with_suffix(".lock"), timeout=0)
-        self._identity, self._at_once, self._since = identity, at_once, _now()
+        self._identity, self._since = identity, _now()
         with suppress(OSError, NotImplementedError):  # a sign is for readers; the run goes on without
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(store)
             self._lock.acquire()
 
-    def write(self, running: tuple[str, ...], done: float, total: int, seconds_left: float | None) -> None:
+    def write(
+        self, at_once: int, running: tuple[str, ...], done: float, total: int, seconds_left: float | None
+    ) -> None:
         """Say how it goes."""
         who = (os.getpid(), socket.gethostname(), self._since, _now())
-        driver = Driver(self._identity, *who, self._at_once, running, done, total, seconds_left)
+        driver = Driver(self._identity, *who, at_once, running, done, total, seconds_left)
         temporary = self._path.with_suffix(".part")
         with suppress(OSError):
             temporary.write_text(json.dumps({**asdict(driver), "locked": self._lock.is_locked}), encoding="utf-8")
@@ -103,12 +103,14 @@ def drivers(store: Store) -> list[tuple[Driver, bool]]:
     return sorted(found, key=lambda pair: pair[0].seen, reverse=True)
 
 
-def _sweep(store: Store) -> None:
+def sweep_signs(store: Store) -> None:
     """Remove what drivers that were killed left behind."""
     for lock in _folder(store).glob("*.lock"):
         if is_held(lock) is False:
             for name in (lock, lock.with_suffix(".json"), lock.with_suffix(".part")):
                 name.unlink(missing_ok=True)
+    with suppress(OSError):
+        _folder(store).rmdir()  # only where no other driver is
 
 
 def _folder(store: Store) -> Path:

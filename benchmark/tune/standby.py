@@ -40,6 +40,7 @@ class Standby:
         return answer
 
     def resize(self, count: int) -> None:
+        self._slots = count
         if self._inner is not None:
             self._inner.resize(count)
 

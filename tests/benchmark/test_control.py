@@ -81,6 +81,7 @@ def test_workers_become_fewer_and_more(
 
     assert "1 at a time from the next cell on" in call("ctl", "jobs", 1).out
     until(lambda: working() == 1, "one worker left")
+    until(lambda: ", 1 at a time, " in call("status").out, "a sign that says so")
     assert "2 at a time" in call("ctl", "jobs", 2).out
     until(lambda: working() == 2, "two workers again")
     call("ctl", "stop")

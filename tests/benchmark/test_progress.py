@@ -22,7 +22,7 @@ from kdbench.schedule.pace import Pace
 from kdbench.schedule.runner import unfinished
 from kdbench.session import Session
 from kdbench.spec.selection import Selection
-from kdbench.store.drivers import Sign, drivers
+from kdbench.store.drivers import Sign, drivers, sweep_signs
 from kdbench.store.memory import identity_of, remember
 from kdbench.store.records import Store
 
@@ -126,6 +126,18 @@ def test_the_time_left_is_shared_by_those_that_run_at_once(watched: Callable[...
     assert progress.seconds_left() == pytest.approx((40 + 2 * 40) / 2)
 
 
+def test_the_time_left_follows_how_many_are_to_run_at_once(watched: Callable[..., Watched], done: Path) -> None:
+    run, clock = watched(1), Clock()
+    progress = Progress(run, clock)
+    one, *others = run.todo.values()
+    progress.started(one)
+    clock.now = 40.0
+    progress.finished(one, replace(record_of(done, one), seconds=40.0))
+    assert progress.seconds_left() == pytest.approx(40 * len(others))
+    progress.resized(len(others))
+    assert progress.seconds_left() == pytest.approx(40)
+
+
 def test_status_shows_as_at_work_only_what_a_living_process_does(
     forks: Any, store: Path, until: Any, call: Any, sizes: Any, tmp_path: Path
 ) -> None:
@@ -153,8 +165,8 @@ def test_a_run_that_ends_or_is_stopped_leaves_no_sign(watched: Callable[..., Wat
     assert call("run", *job, "--no-track", "-j", 1).code == 0
     run = watched()
     assert not (run.store.root / "drivers").exists()
-    sign = Sign(run.store, run.identity, 1)
-    sign.write((), 0.0, 1, None)
+    sign = Sign(run.store, run.identity)
+    sign.write(1, (), 0.0, 1, None)
     ((driver, alive),) = drivers(run.store)
     assert (driver.identity, alive) == (identity_of(run.plan.matrix), True)
     sign.remove()
@@ -169,11 +181,20 @@ def test_signs_of_the_dead_are_swept_and_broken_ones_are_passed_over(watched: Ca
         (folder / f"{number}.json").write_text(content)
         (folder / f"{number}.lock").touch()
     assert drivers(run.store) == []
-    sign = Sign(run.store, run.identity, 1)
-    sign.write((), 0.0, 1, 12.0)
+    sign = Sign(run.store, run.identity)
+    sign.write(1, (), 0.0, 1, 12.0)
+    sweep_signs(run.store)
     assert len(list(folder.iterdir())) == 2
     sign.remove()
     assert not folder.exists()
+
+
+def test_a_run_with_nothing_to_do_sweeps_the_signs_of_the_dead(call: Callable[..., Any], copy: Path, job: Any) -> None:
+    (copy / "drivers").mkdir()
+    for name in ("1-0.json", "1-0.lock"):
+        (copy / "drivers" / name).touch()
+    assert call("run", *job, "--no-track", "-j", 1).code == 0
+    assert not (copy / "drivers").exists()
 
 
 def test_a_plan_without_cells_is_no_trouble(where: Runtime, selection: Selection) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +11,14 @@ import pytest
 
 from kdbench.commands.sure import _next
 from kdbench.errors import KdbenchError
+from kdbench.machine import Runtime
 from kdbench.results.tables.seeds import Need
+from kdbench.session import Session
 from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
 from kdbench.store.memory import identity_of
+from kdbench.store.records import Store
+from kdbench.store.talk import ask
 
 
 def test_seeds_are_added_up_to_the_budget_and_the_caption_says_so(call: Any) -> None:
@@ -33,6 +39,38 @@ def test_seeds_are_added_up_to_the_budget_and_the_caption_says_so(call: Any) -> 
     again = call("run", *job, "--no-track", "-j", "1")
     assert again.code == 0
     assert "0 to run" in again.err
+
+
+@pytest.mark.slow
+def test_a_pause_between_two_rounds_holds_for_the_next_one(where: Runtime) -> None:
+    store, seen = Store(where.store), list[int]()
+
+    def resume() -> None:
+        for _ in range(2):
+            time.sleep(1)
+            seen.append(len(store.digests()))
+        ask(store, "resume")
+
+    waiting = threading.Thread(target=resume)
+
+    def say(line: str) -> None:
+        if line.endswith("; more are added"):
+            assert "paused: " in ask(store, "pause")
+            waiting.start()
+
+    job = Selection(
+        datasets=("synthetic(people=12, windows=2, length=32)",),
+        pairs=("mlp(hidden=16):mlp(hidden=8)",),
+        methods=("kd",),
+        seeds="auto",
+        max_seeds=4,
+        settings=("recipe.epochs=1",),
+    )
+    ran = Session(job, where, say=say).run(jobs=1, track=False)
+    waiting.join()
+    assert ran.exit_code == 0
+    assert seen == [9, 9]  # three seeds of three cells
+    assert len(store.digests()) == 12
 
 
 def test_the_matrix_is_the_same_with_however_many_seeds_where_they_are_added() -> None:
