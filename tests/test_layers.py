@@ -99,6 +99,8 @@ FROM_OTHERS = {  # not stated among what is always installed
     "onnx": {"benchmark/deploy/onnx_forms.py", "benchmark/deploy/chain.py"},  # of the extra `onnx`
     "onnxruntime": {"benchmark/deploy/onnx_forms.py"},
     "safetensors": {"benchmark/commands/teachers.py"},  # of the extra `safetensors`
+    "executorch": {"benchmark/deploy/executorch_forms.py"},  # of the extra `executorch`, which brings torchao
+    "torchao": {"benchmark/deploy/executorch_forms.py"},
 }
 IMPORTED_AS = {"scikit_learn": "sklearn"}  # by what they are called where they are installed from
 IN_ONE_FILE = ["sklearn", "optuna", "mlflow", "pooch", "rich"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from kdbench.deploy import executorch_forms
 from kdbench.deploy.c_form import code_size, compiled, compiler, run_c, timed_c, write_c
 from kdbench.deploy.chain import NoChain, chain
 from kdbench.deploy.demo import HOW, runtime_folder, write_demo
@@ -25,6 +26,7 @@ from kdbench.files import fresh_folder
 from kdbench.provenance.environment import device_name
 
 WHOLE, INT8 = "model.onnx", "model.int8.onnx"
+PTE, PTE8 = "model.pte", "model.int8.pte"
 
 
 @dataclass
@@ -102,7 +104,40 @@ def _steps(subject: Subject, place: Path, made: Made) -> Iterator[None]:
         yield
     except NoChain as error:
         made.left_out.append(f"model.c: {error}")
+    yield from _executorch(subject, place, made)
     _others(subject, place, made)
+
+
+def _executorch(subject: Subject, place: Path, made: Made) -> Iterator[None]:
+    """ExecuTorch's programs, each or the reason why there is none."""
+    reason = executorch_forms.HOW if executorch_forms.absent() else executorch_forms.not_for(subject)
+    if reason:
+        made.left_out.append(f"{PTE} and {PTE8}: {reason}")
+        return
+    for file, name, lower in (
+        (PTE, "ExecuTorch, 32 bits", executorch_forms.lower),
+        (PTE8, "ExecuTorch, 8 bits", executorch_forms.lower_int8),
+    ):
+        try:
+            made.forms.append(_pte_form(subject, place / file, name, lower(subject)))
+            yield
+        except KdbenchError as error:
+            (place / file).unlink(missing_ok=True)
+            made.left_out.append(f"{file}: {error}")
+
+
+def _pte_form(subject: Subject, path: Path, name: str, lowered: executorch_forms.Lowered) -> Form:
+    program, rows = bytes(lowered.program.buffer), golden(subject)[0]
+    said = executorch_forms.run(program, subject.windows(subject.split.evaluation))
+    whole = path.name == PTE
+    executorch_forms.write_bundled(subject, lowered, path, (subject.probabilities if whole else said)[rows])
+    if failed := executorch_forms.proven(path, len(rows)):
+        raise KdbenchError(f"the program fails {len(failed)} of its {len(rows)} golden windows")
+    more = path.stat().st_size - len(program)
+    how = f"{lowered.how}; size is the program's, {more:,} bytes more are {len(rows)} golden "
+    how += f"windows with what {'torch' if whole else 'the program itself, run here,'} says of them"
+    measured = timed(path, subject.windows(subject.split.evaluation[:1]))
+    return judged(subject, said, name=name, file=path.name, size=len(program), timed=measured, how=how)
 
 
 def _c_form(subject: Subject, place: Path) -> Form:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from kdbench.deploy.quiet import told
 from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
 from kdbench.errors import KdbenchError
-from kdbench.text import first_line
 
 OPSET = 18
 INPUT, OUTPUT = "windows", "probabilities"
@@ -91,23 +88,19 @@ def export(model: Whole, channels: int, length: int, path: Path) -> None:
         KdbenchError: if torch's exporter cannot take the network.
     """
     example = torch.zeros(2, channels, length)
-    try:
-        with _quiet():
-            torch.onnx.export(
-                model,
-                (example,),
-                path,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                external_data=False,
-                verbose=False,
-            )
-    except Exception as error:  # of many kinds
-        cause = error.__cause__ or error
-        raise KdbenchError(f"torch cannot export this network to ONNX: {first_line(cause)}") from None
+    with told("torch cannot export this network to ONNX"):
+        torch.onnx.export(
+            model,
+            (example,),
+            path,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            verbose=False,
+        )
     _strip(path)
 
 
@@ -160,23 +153,20 @@ def _quantise(subject: Subject, whole: Path, path: Path, bits: int) -> None:
             return next(self.batches, None)
 
     prepared = path.with_suffix(".prepared.onnx")
-    try:
-        with _quiet():
-            quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
-            ends = {name: [{"quant_type": QuantType.QInt16}] for name in _ends(prepared)}
-            quantize_static(
-                str(prepared),
-                str(path),
-                Reader(),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QInt8 if bits == 8 else QuantType.QInt16,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                op_types_to_quantize=sorted(TAKEN),
-                extra_options={"TensorQuantOverrides": ends} if bits == 8 else {},
-            )
-    except Exception as error:  # of many kinds
-        raise KdbenchError(f"ONNX Runtime cannot quantise this network: {first_line(error)}") from None
+    with told("ONNX Runtime cannot quantise this network"):
+        quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
+        ends = {name: [{"quant_type": QuantType.QInt16}] for name in _ends(prepared)}
+        quantize_static(
+            str(prepared),
+            str(path),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QInt8 if bits == 8 else QuantType.QInt16,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=sorted(TAKEN),
+            extra_options={"TensorQuantOverrides": ends} if bits == 8 else {},
+        )
     _strip(path)
 
 
@@ -247,16 +237,3 @@ def _shorten(path: Path) -> None:
         node.input[:] = [short.get(name, name) for name in node.input]
         node.output[:] = [short.get(name, name) for name in node.output]
     onnx.save(model, path)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the advice of exporters and quantisers, which is not for whoever takes a model."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -64,8 +64,8 @@ def parity_text(subject: Subject, forms: Sequence[Form], told: Told, *, processo
         f"{adds} a window.",
         "",
         f"Latency in ms of one window on one thread of {processor}, beside whatever else that machine did. Memory: "
-        "for ONNX by how much loading and running the model raised that of a process that had ONNX Runtime loaded "
-        "already; for C its buffers, beside the window.",
+        "for ONNX and ExecuTorch by how much loading and running the model raised that of a process that had the "
+        "runtime loaded already; for C its buffers, beside the window.",
         "",
         "F1 of each class in percent, and in brackets its change in points:",
         "",

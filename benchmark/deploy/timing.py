@@ -1,4 +1,4 @@
-"""How fast an ONNX model is on one thread, and what memory it takes, in a process that runs nothing else."""
+"""How fast a form is on one thread, and what memory it takes, in a process that runs nothing else."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ TIMES = 300
 
 _SCRIPT = """
 import json, os, sys, time
-import numpy, onnxruntime
+import numpy
 model, given, times = sys.argv[1], numpy.load(sys.argv[2]), int(sys.argv[3])
+{imports}
 def resident():
     try:
         with open("/proc/self/statm") as file:
@@ -28,19 +29,44 @@ def resident():
     except OSError:
         return None
 before = resident()
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = options.inter_op_num_threads = 1
-options.log_severity_level = 3
-session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-name, taken = session.get_inputs()[0].name, []
-session.run(None, {name: given})
+{loads}
+taken = []
+say()
 for _ in range(times):
     began = time.perf_counter()
-    session.run(None, {name: given})
+    say()
     taken.append(1e3 * (time.perf_counter() - began))
 after = resident()
 print(json.dumps([*numpy.quantile(taken, [0.5, 0.9, 0.99]).tolist(), None if before is None else after - before]))
 """
+
+_ONNX = {
+    "imports": "import onnxruntime",
+    "loads": """
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+options.log_severity_level = 3
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+name = session.get_inputs()[0].name
+def say():
+    session.run(None, {name: given})
+""",
+}
+
+_EXECUTORCH = {
+    "imports": """
+import torch
+from executorch.extension.pybindings import portable_lib
+portable_lib._unsafe_reset_threadpool(1)
+given = (torch.from_numpy(given),)
+""",
+    "loads": """
+bundle = portable_lib._load_bundled_program_from_buffer(open(model, "rb").read())
+program = portable_lib._load_for_executorch_from_bundled_program(bundle)
+def say():
+    program.forward(given)
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -75,9 +101,11 @@ def timed(path: Path, window: Floats, times: int = TIMES) -> Timed:
     with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
         given = Path(place) / "window.npy"
         np.save(given, window)
-        command = [sys.executable, "-c", _SCRIPT, str(path), str(given), str(times)]
+        parts = _EXECUTORCH if path.suffix == ".pte" else _ONNX
+        script = _SCRIPT.replace("{imports}", parts["imports"]).replace("{loads}", parts["loads"])
+        command = [sys.executable, "-c", script, str(path), str(given), str(times)]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise KdbenchError(f"{path.name} cannot be run: {(done.stderr.splitlines() or ['no reason'])[-1]}")
-    p50, p90, p99, memory = json.loads(done.stdout)
+    p50, p90, p99, memory = json.loads(done.stdout.splitlines()[-1])
     return Timed(p50, p90, p99, memory)
