@@ -38,7 +38,11 @@ RECURRENT = ("LSTM", "GRU", "RNN")
 """Operations with weights that static quantisation of ONNX Runtime does not take."""
 
 ENOUGH = 0.998
-"""Share of training windows that must keep their label for 8 bits of the activations to be enough."""
+"""Share of training windows outside calibration that must keep their label for fewer bits to be enough.
+
+Networks are surer of the windows they learnt from than of the judged ones, so it is a fifth of the change that the gate
+allows there. Which rung is taken hangs on these windows alone; the judged ones say how it did.
+"""
 
 BATCH = 16
 """Windows of a calibration step; each step must have as many."""

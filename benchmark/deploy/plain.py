@@ -27,12 +27,12 @@ class _Scaled(nn.Module):
         factor = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight)
         shift = (0 if norm.bias is None else norm.bias) - norm.running_mean * factor
         self.conv = nn.Conv1d(len(factor), len(factor), 1, groups=len(factor))
-        self.conv.weight.copy_(factor[:, None, None])
-        assert self.conv.bias is not None
-        self.conv.bias.copy_(shift)
+        self.factor, self.shift = self.conv.weight, nn.Parameter(shift)
+        self.factor.copy_(factor[:, None, None])
+        self.conv.bias = self.shift
 
     def forward(self, x: Tensor) -> Tensor:
-        scaled: Tensor = self.conv(x) if x.dim() == 3 else x * self.conv.weight[:, 0, 0] + self.conv.bias
+        scaled: Tensor = self.conv(x) if x.dim() == 3 else x * self.factor[:, 0, 0] + self.shift
         return scaled
 
 
