@@ -38,11 +38,10 @@ def _said(first: str, second: str, panel: Panel, each: Difference) -> str:
     ahead = int((each.parts > 0).sum())
     equal = f", practically equal (within ±{100 * EQUIVALENT:g} points)" if each.interval.within(EQUIVALENT) else ""
     certain = "one seed says nothing of what another training would give" if len(panel.seeds) == 1 else ""
-    over = certain or f"p over people and seeds {p_value(each.p)}"
+    over = certain or f"p {p_value(each.p)}, not corrected for other comparisons"
     return (
         f"{first} against {second}: {points(each.mean)} points over {people} and {seeds} (95 % interval "
-        f"{interval(each.interval)}, p over people {p_value(each.p_people)}, not corrected for other comparisons; "
-        f"{over}){equal}; ahead on {ahead} of {people}."
+        f"{interval(each.interval)}; {over}){equal}; ahead on {ahead} of {people}."
     )
 
 

@@ -94,11 +94,10 @@ def _pairs(found: Family, equivalent: float) -> Sheet:
     columns = [
         *(Column("first", numeric=False), Column("second", numeric=False), Column("difference")),
         *(Column("95 %", "interval"), Column("p"), Column("adjusted p", "p_adjusted")),
-        *(Column("p, people", "p_people"), Column("max-T", "p_max_t"), Column("p, seeds", "p_seeds")),
-        Column("win/tie/lose", "blocks"),
+        *(Column("p, seeds", "p_seeds"), Column("win/tie/lose", "blocks")),
         Column("so", "verdict", numeric=False),
     ]
-    joint, means = found.joint, found.panel.block_means
+    means = found.panel.block_means
     lines = []
     for (a, b), each in zip(combinations(range(len(found.rows)), 2), found.pairs, strict=True):
         first, second = found.rows[a].label, found.rows[b].label
@@ -106,7 +105,7 @@ def _pairs(found: Family, equivalent: float) -> Sheet:
         lines.append(
             (
                 *(Cell(first), Cell(second), _points(each.mean), _span(each.interval), _p(each.p)),
-                *(_p(found.p(first, second)), _p(each.p_people), _p(float(joint[a, b])), _p(each.p_seeds)),
+                *(_p(found.p(first, second)), _p(each.p_seeds)),
                 Cell("/".join(map(str, blocks))),
                 Cell(_verdict(found, first, second, each, equivalent)),
             )
@@ -146,9 +145,8 @@ def _legend(found: Family, equivalent: float) -> str:
         f"Over {people} in {counted(found.panel.witnesses, 'group')} and {seeds}; each person counts the same within a "
         f"block, each block the same. Interval of a mean: people drawn again{few}; of a difference: all that either "
         "test does not refuse. p: the larger of the sign-flip test over people and the quasi-t test over people and "
-        "seeds; adjusted p: Holm's correction over all pairs, by which alone something is called better; p, people: "
-        "the sign-flip test alone, which takes these trainings for all; max-T: the same adjusted by flipping people's "
-        "signs in all pairs together; p, seeds: the sign-flip test over seeds, which takes these people for all. "
+        "seeds; adjusted p: Holm's correction over all pairs, by which alone something is called better; p, seeds: "
+        "the sign-flip test over seeds, which takes these people for all. "
         "Seen from: the true gain in points that would be found in four of five cases. Seeds' share: of the variance "
         f"of the gain. Harm: share of (block, seed) and of (block, person) that lose more than {100 * equivalent:g} "
         "points against student alone. Rank: 1 is best; its interval by drawing people again."

@@ -108,14 +108,6 @@ class Difference:
         return self.among.p[self.number]
 
     @property
-    def p_people(self) -> float:
-        return self.among.p_people[self.number]
-
-    @property
-    def p_both(self) -> float:
-        return self.among.p_both[self.number]
-
-    @property
     def p_seeds(self) -> float:
         return self.among.p_seeds[self.number]
 

@@ -13,7 +13,7 @@ from kdbench.results.metrics import LOWER_IS_BETTER
 from kdbench.results.place import RowRole
 from kdbench.results.statistics.intervals import Interval
 from kdbench.results.statistics.ranks import rank_intervals, ranks
-from kdbench.results.statistics.tests import Floats, holm, max_t, smallest_p
+from kdbench.results.statistics.tests import Floats, holm, smallest_p
 from kdbench.results.tables.differences import Difference, Differences, difference
 from kdbench.results.tables.model import ROUNDING, Block, Row, Standing, Table
 from kdbench.results.tables.people import Panel, People, arranged, people_behind
@@ -37,16 +37,6 @@ class Family:
     @property
     def rows(self) -> tuple[Row, ...]:
         return self.panel.rows
-
-    @cached_property
-    def joint(self) -> Floats:
-        """(M, M) p-values over people alone by max-T: what people's differences in all pairs together say.
-
-        It takes these trainings for all, and where most people lose a little and few gain much it cries wolf three
-        times as often as it says (`kdbench.results.statistics.simulated`). So nothing is called better by it.
-        """
-        pairs = list(combinations(range(len(self.rows)), 2))
-        return _square(len(self.rows), pairs, max_t(self.panel.parts, pairs))
 
     @cached_property
     def places(self) -> Floats:
