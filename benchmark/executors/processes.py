@@ -31,6 +31,7 @@ class Workers:
 
     A cell whose process dies is tried once more, from its checkpoint, with nothing beside it, since it may have been
     killed for want of memory; then it fails, and no other cell with it. So does a cell that takes longer than it may.
+    Where a process dies before it has begun with a cell, and the next one too, the run ends: no cell is to blame.
 
     Args:
         runtime: where cells run.
@@ -108,7 +109,8 @@ class Workers:
         if isinstance(message, Record | BaseException):
             self._deaths.pop(job.digest, None)
             return job, message
-        if not worker.ready:
+        given_up = isinstance(message, Ready) or self._deaths[job.digest] >= RETRIES
+        if not worker.ready and given_up:
             why = message.failure if isinstance(message, Ready) else f"it {how}"
             advice = f"is there enough memory for -j {self._count}?"
             return job, MachineError(f"no worker process could start: {why}; {advice}")

@@ -185,6 +185,20 @@ def test_a_cell_whose_process_dies_again_and_again_fails_alone(
     assert after.items() >= before.items()
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_starts_is_replaced(forks: Any, job: Any, until: Any) -> None:
+    process = forks.begin("run", *job, "--no-track", "-j", 2)
+
+    def starting() -> list[int]:
+        return [p for p in process.children() if b"executors._child" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+    until(starting, "a worker that starts")
+    os.kill(starting()[0], signal.SIGKILL)
+    ended = process.wait()
+    assert ended.code == 0, ended.err
+    assert "; 4 cells trained;" in ended.out
+
+
 def test_workers_whose_parent_is_killed_leave_and_the_run_can_go_on(
     forks: Any, code: Any, digest: Any, until: Any, where: Runtime, call: Any, job: Any, same: Any
 ) -> None:
