@@ -1,8 +1,9 @@
-"""What a run costs beside the bare training steps of its cells: python tests/speed/running.py [SEEDS].
+"""What a run costs beside the bare training steps of its cells: python tests/speed/running.py [SEEDS [DATASET]].
 
 ``KDBENCH_DATA=FOLDER`` holds UCI HAR. 24 cells by default: teacher, student, frozen (kd) and mutual (hmkd) at 6 seeds,
 3 epochs. The same networks are trained by steps that are written out by hand, between the runs of the same minutes, and
 all that is said is a ratio. Run it where nothing else runs, on at least two cores (three for the three drivers).
+``1 "synthetic(people=6, windows=24)"`` tries the script itself in some minutes; its ratios say nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +32,17 @@ from kdbench.data import Normalisation, split
 from kdbench.methods._modules import StageEnsemble
 from kdbench.spec.words import Spec
 
-EPOCHS, BATCH, STEPS, CHANNELS, LENGTH, CLASSES = 3, 128, 15, 9, 128, 6
-MATRIX = ("-d", "uci_har", "-p", "resnet_lstman(width=0.25):mlp(hidden=64)", "-m", "kd", "-m", "hmkd")
+EPOCHS, BATCH, STEPS = 3, 128, 15
+MATRIX = ("-p", "resnet_lstman(width=0.25):mlp(hidden=64)", "-m", "kd", "-m", "hmkd")
 MATRIX += ("-S", f"recipe.epochs={EPOCHS}", "-S", f"recipe.batch_size={BATCH}")
 Step = Callable[[Tensor, Tensor], None]
+Sizes = tuple[int, int, int]
+"""Channels, length and classes of windows."""
 
 
-def networks() -> tuple[Backbone, Backbone]:
+def networks(sizes: Sizes) -> tuple[Backbone, Backbone]:
     """A student and a teacher, as the matrix has them."""
-    return MLP(CHANNELS, LENGTH, CLASSES, hidden=64), ResNetLSTMaN(CHANNELS, LENGTH, CLASSES, width=0.25)
+    return MLP(*sizes, hidden=64), ResNetLSTMaN(*sizes, width=0.25)
 
 
 def optimised(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Step:
@@ -60,29 +63,29 @@ def soft(learner: Tensor, target: Tensor) -> Tensor:
     return 16 * F.kl_div(F.log_softmax(learner / 4, 1), target, reduction="batchmean", log_target=True)
 
 
-def bare_steps() -> dict[str, Step]:
+def bare_steps(sizes: Sizes) -> dict[str, Step]:
     """A step of each kind of cell; what a frozen teacher says is there, since it is computed once for all students."""
-    alone, _ = networks()
-    teacher = networks()[1]
-    taught, said = networks()[0], torch.randn(BATCH, CLASSES)
+    alone, teacher = networks(sizes)
+    taught, said = networks(sizes)[0], torch.randn(BATCH, sizes[2])
 
     def kd(windows: Tensor, labels: Tensor) -> Tensor:
         logits = taught(windows).logits
-        return 0.1 * F.cross_entropy(logits, labels) + 0.9 * soft(logits, said)
+        return 0.1 * F.cross_entropy(logits, labels) + 0.9 * soft(logits, said[: len(logits)])
 
     return {
         "student alone": optimised(alone, lambda x, y: F.cross_entropy(alone(x).logits, y)),
         "teacher alone": optimised(teacher, lambda x, y: F.cross_entropy(teacher(x).logits, y)),
         "kd": optimised(taught, kd),
-        "hmkd": mutual(),
+        "hmkd": mutual(sizes),
     }
 
 
-def mutual() -> Step:
+def mutual(sizes: Sizes) -> Step:
     """HMKD's step by hand: both networks learn, from labels, logits and merged stages."""
-    nets = nn.ModuleList(networks())
-    merges = [StageEnsemble([c for c, _ in probe(n, CHANNELS, LENGTH).stages], 128, "softmax") for n in networks()]
-    heads = [nn.Linear(128, CLASSES) for _ in nets]
+    nets = nn.ModuleList(networks(sizes))
+    stages = [[channels for channels, _ in probe(net, *sizes[:2]).stages] for net in networks(sizes)]
+    merges = [StageEnsemble(each, 128, "softmax") for each in stages]
+    heads = [nn.Linear(128, sizes[2]) for _ in nets]
 
     def loss(windows: Tensor, labels: Tensor) -> Tensor:
         one, other = (net(windows) for net in nets)
@@ -122,34 +125,35 @@ def ended(begun: float, process: subprocess.Popen[str]) -> tuple[float, int]:
     return seconds, int(found[1]) if found else 0
 
 
-def main(seeds: int) -> None:
+def main(seeds: int, dataset: Spec) -> None:
     """Run in stores of their own, with bare steps before, between and after."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         where = runtime(data_dir=os.environ.get("KDBENCH_DATA"), cache=root / "cache", device="cpu")
-        data = load_data(DATASETS.close(Spec("uci_har")), where, download=True)
-        rows = split("subject-v1", data.windows, dataset="uci_har", seed=0).train
+        data = load_data(DATASETS.close(dataset), where, download=True)
+        rows = split("subject-v1", data.windows, dataset=data.description.name, seed=0).train
         x = torch.from_numpy(Normalisation.fit(data.windows.x[rows]).apply(data.windows.x[rows]))
         y = torch.from_numpy(data.windows.y[rows])
-        steps = bare_steps()
+        steps = bare_steps((*x.shape[1:], len(data.description.classes)))
         took: dict[str, list[float]] = {name: [] for name in steps}
         runs: dict[str, float] = {}
+        asked = ("-d", str(dataset), "--seeds", str(seeds))
 
         def timed(label: str, *args: str, store: str) -> None:
             measured(steps, x, y, took)
-            runs[label] = ended(*kdbench("--seeds", str(seeds), *args, store=root / store, cache=root / "cache"))[0]
+            runs[label] = ended(*kdbench(*asked, *args, store=root / store, cache=root / "cache"))[0]
 
         for jobs in ("2", "1"):
             timed(jobs, "-j", jobs, store=f"tracked-{jobs}")
         timed("untracked", "-j", "2", "--no-track", store="untracked")
         timed("again", "-j", "2", "--no-track", store="untracked")  # starts, plans, reads and prints
         timed("three jobs", "-j", "3", "--no-track", store="three-jobs")
-        begun = [kdbench("--seeds", str(seeds), "-j", "1", "--no-track", store=root / "three", cache=root / "cache")
+        begun = [kdbench(*asked, "-j", "1", "--no-track", store=root / "three", cache=root / "cache")
                  for _ in range(3)]  # fmt: skip
         three = [ended(*each) for each in begun]
         measured(steps, x, y, took)
-    batches = len(x) // BATCH
+    batches = max(1, len(x) // BATCH)
     cells = {name: EPOCHS * batches * statistics.median(values) for name, values in took.items()}
     bare = seeds * sum(cells.values())
     count = seeds * len(cells)
@@ -169,4 +173,4 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6, Spec.parse(sys.argv[2] if len(sys.argv) > 2 else "uci_har"))
