@@ -19,7 +19,11 @@ try:
 except ImportError:  # Windows: nothing is swept there
     fcntl = None  # type: ignore[assignment]
 
-WRITTEN = (WEIGHTS, USE, DEPLOY, PREDICTIONS, CURVE, "record.json", "traceback.txt", "checkpoint.pt", "epoch")
+RUNNING = ("checkpoint.pt", "epoch")
+"""What only a running cell needs."""
+WRITTEN = (WEIGHTS, USE, DEPLOY, PREDICTIONS, CURVE, "record.json", "traceback.txt", *RUNNING)
+HALF = tuple(f".{name}-" for name in WRITTEN)
+"""How a file is called while it is written."""
 
 
 @contextmanager
@@ -56,14 +60,15 @@ def sweep(store: Store) -> None:
         "matrices/.*.json-*",
         "plans/.*.json-*",
         "imports/.*-*",
-        *(f"*/.{name}-*" for name in WRITTEN),
     ]
     for pattern in patterns:
         for path in store.root.glob(pattern):
             _remove(path)
-    for digest in store.digests():
-        for name in ("checkpoint.pt", "epoch"):
-            _remove(store.folder(digest) / name)
+    for folder in [entry.path for entry in os.scandir(store.root) if entry.is_dir()]:
+        names = set(os.listdir(folder))
+        for name in names:
+            if name.startswith(HALF) or (name in RUNNING and "record.json" in names):
+                _remove(Path(folder, name))
 
 
 def sweep_outputs(cache: Path) -> None:
