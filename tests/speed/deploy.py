@@ -1,4 +1,4 @@
-"""What 8 bits change of all networks in a store: `python tests/speed/deploy.py STORE` takes each finished cell.
+"""What 8 bits change of all networks in a store: `python tests/speed/deploy.py STORE [METHOD ...]` takes its cells.
 
 Prints a line of a table for each, written against the gate where that refuses; what has no form says why below.
 """
@@ -16,13 +16,13 @@ from kdbench.store.records import Store
 FORMS = ("model.int8.onnx", "model.int8.pte")
 
 
-def main(root: str) -> None:
+def main(root: str, *methods: str) -> None:
     store, reasons = Store(Path(root)), []
     print("| dataset | method | network | macro-F1 | ONNX, kB | labels kept | lost | ExecuTorch, kB | kept | lost |")
     print("| :-- | :-- | :-- | --: | --: | --: | --: | --: | --: | --: |", flush=True)
     for digest in sorted(store.digests()):
         record = store.record(digest)
-        if record is None or record.status != "done":
+        if record is None or record.status != "done" or (methods and record.cell["method"]["name"] not in methods):
             continue
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / "taken"
