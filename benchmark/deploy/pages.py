@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,16 @@ def card(subject: Subject, forms: Sequence[Form], told: Told, *, folder: Path) -
         "against_the_gate": list(told.against),
         "left_out": list(told.left_out),
         "files": {path.name: _hash(path) for path in sorted(folder.iterdir())},
-        "versions": {**record.versions, "taken_by_kdbench": version("kdbench"), "onnxruntime": version("onnxruntime")},
+        "versions": {**record.versions, **_versions()},
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of what the forms were made by, as far as it is here."""
+    found = {"taken_by_kdbench": version("kdbench"), "onnxruntime": version("onnxruntime")}
+    with suppress(PackageNotFoundError):
+        found["executorch"] = version("executorch")
+    return found
 
 
 def _trained(subject: Subject, told: Told) -> dict[str, Any]:
