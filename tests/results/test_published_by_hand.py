@@ -1,0 +1,67 @@
+"""The published scores, recomputed from the published probabilities by arithmetic that shares nothing with kdbench."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
+FOLDERS = sorted(path.parents[1] for path in PUBLISHED.glob("*/records/cells.jsonl"))
+Answers = dict[str, tuple[list[int], list[int]]]
+"""What was so and what was said of each test window, by cell."""
+
+
+def answers(folder: Path) -> Answers:
+    with np.load(folder / "records" / "probabilities.npz") as kept:
+        found = {}
+        for line in (folder / "records" / "cells.jsonl").read_text(encoding="utf-8").splitlines():
+            cell = json.loads(line)
+            if "logits" in cell.get("arrays", {}):
+                said = kept[cell["arrays"]["logits"]].argmax(axis=1).tolist()
+                found[cell["record"]["digest"]] = kept[cell["arrays"]["y"]].tolist(), said
+        return found
+
+
+def macro_f1(truth: list[int], said: list[int], classes: int) -> Fraction:
+    scores = []
+    for each in range(classes):
+        right = sum(a == b == each for a, b in zip(truth, said, strict=True))
+        wrong = sum((a == each) != (b == each) for a, b in zip(truth, said, strict=True))
+        scores.append(Fraction(2 * right, 2 * right + wrong) if right + wrong else Fraction(0))
+    return sum(scores, Fraction(0)) / classes
+
+
+def runs(folder: Path) -> Iterator[dict[str, str]]:
+    with (folder / "runs.csv").open(encoding="utf-8", newline="") as file:
+        yield from (row for row in csv.DictReader(file) if row["status"] == "done")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_published_scores_are_those_of_the_published_probabilities(folder: Path) -> None:
+    known, means = answers(folder), defaultdict(list)
+    judged = [row for row in runs(folder) if not int(row["fold"])]
+    assert judged
+    for row in judged:
+        truth, said = known[row["digest"]]
+        f1 = macro_f1(truth, said, 1 + max(truth))
+        right = Fraction(sum(a == b for a, b in zip(truth, said, strict=True)), len(truth))
+        assert float(row["macro_f1"]) == pytest.approx(float(f1), abs=1e-12), row
+        assert float(row["accuracy"]) == pytest.approx(float(right), abs=1e-12), row
+        means[row["dataset"], row["pair"], row["row"]].append(f1)
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["metric"] == "macro_f1" and line["mean"]]
+    assert lines
+    for line in lines:
+        place = line["dataset"], line["pair"], line["row"]
+        assert float(line["mean"]) == pytest.approx(float(sum(means[place]) / len(means[place])), abs=1e-12), line
+        alone = means[line["dataset"], line["pair"], "student alone"]
+        if line["gain"]:
+            gain = sum(means[place]) / len(means[place]) - sum(alone) / len(alone)
+            assert float(line["gain"]) == pytest.approx(float(gain), abs=1e-12), line
