@@ -1,4 +1,4 @@
-"""Write the pages of methods, networks and datasets from docstrings and signatures: ``python docs/generate.py``."""
+"""Write a page for every method, network, dataset and reference: ``python docs/generate.py`` reads their docstrings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kdbench.architectures import Backbone
-from kdbench.catalog.find import DATASETS, METHODS, NETWORKS, Catalog
+from kdbench.catalog.find import DATASETS, METHODS, NETWORKS, REFERENCES, Catalog
 from kdbench.catalog.schema import Setting
 from kdbench.commands.listing import chosen, legal_values, search_values, summary, year
 from kdbench.data import Dataset
@@ -38,7 +38,8 @@ def main() -> None:
 def pages() -> dict[str, str]:
     """Every page by its path."""
     made = {"docs/methods/README.md": all_methods(), "docs/networks/README.md": all_networks()}
-    made |= {"docs/datasets/README.md": all_datasets()}
+    made |= {"docs/datasets/README.md": all_datasets(), "docs/references/README.md": all_references()}
+    made |= {f"docs/references/{name}.md": reference_page(name) for name in own(REFERENCES)}
     made |= {f"docs/datasets/{name}.md": dataset_page(name) for name in own(DATASETS)}
     made |= {f"docs/methods/{name}.md": method_page(name) for name in own(METHODS)}
     return made | {f"docs/networks/{name}.md": network_page(name) for name in own(NETWORKS)}
@@ -97,6 +98,24 @@ def all_datasets() -> str:
         f"{MADE} `benchmark/data/`.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def all_references() -> str:
+    rows = [
+        [f"[{name}]({name}.md)", summary(REFERENCES.get(name)), year(REFERENCES.get(name))] for name in own(REFERENCES)
+    ]
+    said = (
+        "What stands beside networks in a table and is none: fitted at once on the same people, windows and channels, "
+        "not ranked and in no test. Named among the methods, as in `kdbench run -m forest`."
+    )
+    parts = ["# References", said, table(["reference", "what it is", "year"], rows), f"{MADE} `benchmark/references/`."]
+    return "\n\n".join(parts) + "\n"
+
+
+def reference_page(name: str) -> str:
+    doc = Docstring.of(REFERENCES.get(name))
+    parts = [*head(name, doc), *doc.body, *settings_table(REFERENCES.schema(name), doc), *doc.end()]
+    return "\n\n".join([*parts, f"{MADE} `benchmark/references/{name}.py`."]) + "\n"
 
 
 def dataset_page(name: str) -> str:
