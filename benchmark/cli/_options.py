@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdbench.cli._output import echo
-from kdbench.errors import nearest
+from kdbench.errors import KdbenchError, nearest
 from kdbench.machine import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ def write(text: str, output: Path | None) -> None:
         return
     from kdbench.files import write_whole
 
+    if not output.parent.is_dir():
+        raise KdbenchError(f"-o {output}: {output.parent} is no folder")
     write_whole(output, text if text.endswith("\n") else text + "\n")
     echo(f"wrote {output}")
 

@@ -8,12 +8,16 @@ from textwrap import fill
 
 from kdbench.commands.refusals import refusals
 from kdbench.commands.seen import seen
+from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
 from kdbench.results.figures import cost_figure, figure_bytes, figure_of, figures
 from kdbench.results.figures.panels import checked
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
+
+OF_ROWS = ("confusion", "people", "weights")
+"""Figures that draw some rows alone."""
 
 
 def draw(
@@ -24,6 +28,8 @@ def draw(
     Raises:
         KdbenchError: if the figure, the metric, a row, the width or the format is unknown, or there is nothing to draw.
     """
+    if rows and figure in figures() and figure not in OF_ROWS:
+        raise KdbenchError(f"--row chooses what {', '.join(OF_ROWS)} draw; {figure} draws every row")
     with refusals():
         form = checked(path).suffix[1:]
         drawn = figure_of(figure, seen(plan, store, metric, rows), width)

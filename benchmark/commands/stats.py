@@ -48,6 +48,8 @@ def compare_rows(plan: Plan, store: Store, first: str, second: str, metric: str,
     Raises:
         KdbenchError: if there is no such row, it is incomplete in every block, or nothing is known of single people.
     """
+    if first == second:
+        raise KdbenchError(f"{first} beside itself says nothing; name two rows")
     found = _Rows(entries(plan, store), metric)
     return _compared([(first, found.panel(first), second, found.panel(second))], metric, form)
 

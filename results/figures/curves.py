@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdbench.results.epochs import Curve, curves
-from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, legend_above, lines_of
+from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, left_out, legend_above, lines_of, on_a_page
 from kdbench.results.figures.panels import Look, wrapped
 from kdbench.results.record import TRAIN_ACCURACY
 from kdbench.results.seen import Seen
@@ -43,10 +43,12 @@ def draw(seen: Seen, width: float) -> "Figure":
         raise ValueError("no learning curves to draw: no run has one")
     accuracy = all(TRAIN_ACCURACY in run.extra for each in found.values() for runs in each for run in runs)
     columns = columns_of(width, len(found), least=1.6)
-    lines = -(-len(found) // columns)
     fits = width / columns / CHARACTER
+    height = 1.3 + LINE * max(lines_of(wrapped(label, fits)) for label in found)
+    lines = on_a_page([height] * -(-len(found) // columns), 0.5 + LINE * len(blocks))
+    more = max(0, len(found) - lines * columns)
+    found = dict(list(found.items())[: lines * columns])
     titles = [wrapped(label, fits) for label in found]
-    height = 1.3 + LINE * max(map(lines_of, titles))
     figure = Figure(figsize=(width, lines * height + 0.5 + LINE * len(blocks)), layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     looks = _looks(blocks)
@@ -60,7 +62,7 @@ def draw(seen: Seen, width: float) -> "Figure":
         _furnish(axes, heading)
     if not accuracy:
         grid.flat[0].set_ylim(bottom=0)  # of all, whose highest is known only now
-    figure.supxlabel("epoch", fontsize=8)
+    figure.supxlabel("\n".join(filter(None, ["epoch", left_out(more, "row")])), fontsize=8)
     said = "accuracy (%)" if accuracy else "loss (share of the first)"
     figure.supylabel(said, fontsize=8)
     _legend(figure, looks, width, accuracy=accuracy, left_out=len(seen.table.blocks) - len(blocks))

@@ -64,10 +64,10 @@ def draw(seen: Seen, width: float) -> "Figure":
     titles = [block_title(block, panel) for block in blocks]
     height = sum(0.28 + LINE * (lines_of(label) - 1) for label in labels) + LINE * max(map(lines_of, titles)) + 0.3
     figure = Figure(figsize=(width, lines * height + 0.75), layout="constrained")
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)  # blocks may differ tenfold in what is gained
     for number, axes in enumerate(grid.flat):
         axes.set_visible(number < len(blocks))
-        axes.tick_params(labelbottom=number + columns >= len(blocks), labelsize=7, length=0)
+        axes.tick_params(labelsize=7, length=0)
     for number, (axes, heading) in enumerate(zip(grid.flat, titles, strict=False)):
         _panel(axes, seen, number, rows, labels)
         axes.set_title(heading, fontsize=7)

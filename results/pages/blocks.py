@@ -27,7 +27,12 @@ def dataset_sheets(judged: Judged) -> list[Sheet]:
 
 def _dataset_sheet(judged: Judged, dataset: str, numbers: Sequence[int]) -> Sheet:
     names, shared = short_pairs([judged.table.blocks[number].pair for number in numbers])
-    about = f"{capital(title(judged.table.metric))} on {dataset}", f"{capital(shared)}." if shared else ""
+    silent = {found.silent: None for number in numbers if (found := judged.families[number]) and found.silent}
+    said = [shared, *(f"no interval and no tier: {reason}" for reason in silent)]
+    about = (
+        f"{capital(title(judged.table.metric))} on {dataset}",
+        " ".join(f"{capital(each)}." for each in said if each),
+    )
     if len(numbers) <= BESIDE:
         told = any(found is not None and not found.silent for found in map(judged.families.__getitem__, numbers))
         for intervals in (True, False) if told else (False,):

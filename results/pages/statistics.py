@@ -63,7 +63,8 @@ def _methods(found: Family, equivalent: float) -> Sheet:
     lines = []
     for number, row in enumerate(found.rows):
         scores = found.panel.parts[number] * len(found.panel.people)
-        line = [Cell(row.label), _percent(float(scores.mean())), _span(score_interval(scores), percent=True)]
+        over = _span(score_interval(scores), percent=True) if len(scores) > 1 else Cell(None, NOTHING)
+        line = [Cell(row.label), _percent(float(scores.mean())), over]
         line += _gains(found, row.label, equivalent)
         rank = Cell(float(places[number]), f"{places[number]:.1f}")
         span = Cell(None, f"{spans[number].low:.1f} to {spans[number].high:.1f}")

@@ -17,9 +17,10 @@ from kdbench.results.words.captions import capital
 from kdbench.results.words.numbers import duration, points
 
 SAID = {
-    "gain_interval": "95 %: interval of the gain, over people and seeds",
+    "gain_interval": "95 %: interval, over people and seeds, of the gain by the mean over people, in which each counts "
+    "the same; the gain itself is of all windows together, so it may lie off the middle",
     "rank": "rank: average place over blocks by the mean over people, 1 is best, with its interval over people",
-    "tier": "top: not shown worse than the first",
+    "tier": "top: not shown worse than the first method, nor than student alone",
     "harm": f"harm: share of seeds and of people that lose more than {100 * EQUIVALENT:g} points, over blocks",
     "training": "training: median time of a run, its teacher's own left out, mean over blocks",
 }
@@ -90,7 +91,8 @@ def _behind(judged: Judged, row: Row) -> tuple[Cell, ...]:
     place, span = float(found.places[number]), found.place_intervals[number]
     tier = EMPTY
     if row.role is RowRole.METHOD:
-        inside = row.label in judged.tier
+        harmful = found.student is not None and found.shown(row.label, found.student.label) < 0
+        inside = row.label in judged.tier and not harmful
         tier = Cell(inside, "top" if inside else "below")
     return (
         judged_cells(row, found)[0],

@@ -36,19 +36,20 @@ def format_of_file(path: Path, form: str | None, default: str, more: Mapping[str
     Args:
         path: the file.
         form: what was asked for, if anything was; a format and its variants, as csv and csv-wide, share their endings.
-        default: for a name without an ending.
+        default: for what has no name of its own, such as /dev/stdout.
         more: endings beside those of tables, with their formats.
 
     Raises ``ValueError`` where the ending is unknown, or says another format than was asked for.
     """
     known = {ending: name for name in [*_modules(), "csv"] for ending in _module(name).ENDINGS} | dict(more or {})
-    meant = known.get(path.suffix.lower())
+    ending = path.suffix or path.name  # of `.tex` all is ending
+    meant = known.get(ending.lower())
     if form is None:
-        if meant is None and path.suffix:
+        if meant is None and not path.is_char_device() and not path.is_fifo():
             raise ValueError(f"-o {path.name} came; its ending may be {', '.join(sorted(known))}, or name a --format")
         return meant or default
     if meant is not None and form.partition("-")[0] != meant:
-        raise ValueError(f"-o {path.name} and --format {form} came, but {path.suffix} is {meant}; drop one, or rename")
+        raise ValueError(f"-o {path.name} and --format {form} came, but {ending} is {meant}; drop one, or rename")
     return form
 
 

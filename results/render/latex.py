@@ -148,7 +148,10 @@ def _parts(page: Page, *, floating: bool) -> Iterator[str]:
 def _float(sheet: Sheet) -> str:
     caption = ": ".join(filter(None, [sheet.title, sheet.caption]))
     return "\n".join(
-        [r"\begin{table*}[tbp]", r"\centering", rf"\caption{{{escaped(caption)}}}", _tabular(sheet), r"\end{table*}"]
+        [
+            *(r"\begin{table*}[tbp]", r"\centering", r"\setlength{\belowcaptionskip}{6pt}"),
+            *(rf"\caption{{{escaped(caption)}}}", _tabular(sheet), r"\end{table*}"),
+        ]
     )
 
 

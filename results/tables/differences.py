@@ -68,10 +68,11 @@ class Differences:
 
     @cached_property
     def intervals(self) -> list[Interval]:
-        """Of 95 %: all that the test over people, or that over people and seeds, does not refuse."""
+        """Of 95 %: all that the test over people, or that over people and seeds, does not refuse, and that there is."""
         over_people = difference_intervals(self.parts, self.weights)
         known = zip(over_people, self.splits, self.means, strict=True)
-        return [each.hull(found.interval(mean)) if found else each for each, found, mean in known]
+        wide = [each.hull(found.interval(mean)) if found else each for each, found, mean in known]
+        return [Interval(max(-1.0, each.low), min(1.0, each.high)) if each.bounded else each for each in wide]
 
 
 @dataclass(frozen=True, eq=False)

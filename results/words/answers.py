@@ -10,7 +10,7 @@ from kdbench.results.statistics import mean
 from kdbench.results.statistics.tests import sign_flip, smallest_p
 from kdbench.results.statistics.variance import ENOUGH
 from kdbench.results.tables.differences import Difference
-from kdbench.results.tables.family import Family, Judged
+from kdbench.results.tables.family import FEWEST_SEEDS, Family, Judged
 from kdbench.results.tables.model import Row, Table
 from kdbench.results.words.numbers import interval, listed, p_value, points
 from kdbench.text import counted
@@ -40,6 +40,7 @@ def answer(judged: Judged, asked: Asked, *, equivalent: float = EQUIVALENT) -> s
         return f"No answer: no method is complete ({gaps})."
     if judged.overall is None or judged.reason:
         parts, rests_on = _unjudged(table, complete, student, judged.reason or "")
+        parts += _seen(judged.overall, rests_on[1].label)
     else:
         parts, rests_on = _judged(judged, judged.overall, equivalent), [student, *complete]
     parts += [*_teacher(table), *_beyond(table, complete)]
@@ -60,7 +61,7 @@ def _judged(judged: Judged, found: Family, equivalent: float) -> list[str]:
     who = tier[0] if len(tier) == 1 else "it" if len(tier) == len(found.rows) - 1 else "the tier"
     who = "their mean" if who == "it" else who
     people = counted(len(found.panel.people), "person", "people")
-    over = f"95 % interval {interval(gain.interval)} over {people} and {counted(len(gain.seeds), 'seed')}"
+    over = f"mean over people, 95 % interval {interval(gain.interval)} over {people} and {counted(len(gain.seeds), 'seed')}"
     said = f"{who} {_moves(gain.mean)} ({over})"
     if gain.interval.within(equivalent):
         said += f", practically nothing (within ±{100 * equivalent:g})"
@@ -89,7 +90,10 @@ def _standing(found: Family, tier: Sequence[str], equivalent: float) -> str:
         surest = max(found.p(tier[0], label) for label in rest)
         others = f"each of the other {len(rest)} methods" if len(rest) > 1 else rest[0]
         most = " at most" if len(rest) > 1 else ""
-        return f"{tier[0]} is best, shown better than {others} (adjusted p {p_value(surest)}{most})"
+        beaten = f"shown better than {others} (adjusted p {p_value(surest)}{most})"
+        if found.student and found.shown(tier[0], found.student.label) > 0:
+            return f"{tier[0]} is best, {beaten}"
+        return f"{tier[0]} is {beaten}, and not than student alone"
     alike = all(found.difference(a, b).interval.within(equivalent) for a, b in combinations(tier, 2))
     what = f"practically equal (within ±{100 * equivalent:g} points)" if alike else "not told apart"
     if not rest:
@@ -104,7 +108,8 @@ def _shown_gains(found: Family, tier: Sequence[str], student: str) -> str:
     below = [label for label in tier if found.shown(label, student) < 0]
     parts = []
     if len(tier) == 1:
-        words = {1: "shown to be a gain", 0: "not shown to be a gain", -1: "shown to be a loss"}
+        moved = "loss" if found.difference(tier[0], student).mean < -ROUNDING else "gain"
+        words = {1: "shown to be a gain", 0: f"not shown to be a {moved}", -1: "shown to be a loss"}
         return f"{words[found.shown(tier[0], student)]} (adjusted p {p_value(found.p(tier[0], student))})"
     if above:
         who = "each of them" if len(above) == len(tier) else listed(above)
@@ -125,6 +130,8 @@ def _rerun(gain: Difference, who: str) -> str:
 
 def _sight(gain: Difference, people: str, seeds: int) -> list[str]:
     """What could have been seen, and what would show more."""
+    if gain.split is not None and not gain.split.error:
+        return ["nothing varied, over people or over seeds, so nothing is known of others"]
     parts = []
     if gain.detectable is not None:
         parts.append(f"with these {people} a true gain below {100 * gain.detectable:.1f} points is likely to be missed")
@@ -168,10 +175,24 @@ def _unjudged(table: Table, complete: Sequence[Row], student: Row, reason: str) 
     return parts, [student, best, *others[:1]]
 
 
+def _seen(found: Family | None, label: str) -> list[str]:
+    """What people say of a row all the same, where they are known: how much, how sure, and what would show more."""
+    if found is None or found.student is None or label not in found.labels or len(found.panel.seeds) < FEWEST_SEEDS:
+        return []
+    gain = found.difference(label, found.student.label)
+    people, seeds = counted(len(found.panel.people), "person", "people"), len(gain.seeds)
+    over = f"{interval(gain.interval)} over {people} and {counted(seeds, 'seed')}"
+    said = f"{label} {_moves(gain.mean)} by the mean over people (95 % interval {over})"
+    return [said, *_sight(gain, people, seeds)]
+
+
 def _teacher(table: Table) -> list[str]:
     """The gate: whether there was anything to learn from the teacher."""
     if not table.untaught:
-        return []
+        known = any(row.role is RowRole.TEACHER and row.average for row in table.rows)
+        return (
+            ["the teacher is better than student alone" + " in every block" * (len(table.blocks) > 1)] if known else []
+        )
     where = listed([f"{block.dataset} {block.pair}" for block in table.untaught])
     everywhere = len(table.untaught) == len(table.blocks)
     return ["the teacher is no better than student alone" + ("" if everywhere else f" on {where}")]

@@ -120,6 +120,7 @@ def _legend(table: Table, reason: str | None) -> list[str]:
             _stands(table, Standing.TIER),
             f"bold: not below student alone, nor shown worse than the {_extreme(table)} value{TESTED}",
         ),
+        (_nothing(table, reason), f"no method is in bold: {reason}"),
         (_stands(table, Standing.BEST), f"bold: {_extreme(table)} value{_unshown(reason)}"),
         (_stands(table, Standing.SECOND), f"underlined: the next{_unshown(reason)}"),
         (any(score.shown == -1 for score in gains), f"{Mark.SHOWN_WORSE} shown worse than student alone"),
@@ -140,6 +141,12 @@ TESTED = (
 
 def _extreme(table: Table) -> str:
     return "lowest" if table.metric in LOWER_IS_BETTER else "highest"
+
+
+def _nothing(table: Table, reason: str | None) -> bool:
+    """Whether there is no mark that would give the reason why nothing is shown."""
+    marked = any(_stands(table, each) for each in (Standing.TIER, Standing.BEST, Standing.SECOND))
+    return reason is not None and bool(table.methods) and not marked
 
 
 def _unshown(reason: str | None) -> str:

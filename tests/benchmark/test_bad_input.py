@@ -346,8 +346,8 @@ def test_a_file_cannot_be_written_where_there_is_no_folder(
     call: Callable[..., Any], copy: Path, job: Any, tmp_path: Path
 ) -> None:
     ended = call("table", *job, "-o", tmp_path / "nowhere" / "table.md")
-    assert ended.code == 1
-    assert ended.error == f"{tmp_path / 'nowhere' / 'table.md'}: No such file or directory"
+    assert ended.code == 2
+    assert ended.error == f"-o {tmp_path / 'nowhere' / 'table.md'}: {tmp_path / 'nowhere'} is no folder"
 
 
 def test_a_reader_who_leaves_early_is_no_error() -> None:

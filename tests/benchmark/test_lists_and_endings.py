@@ -75,9 +75,9 @@ def test_the_command_line_takes_lists_with_commas(call: Any) -> None:
         ("t.csv", ["--costs"], "dataset,"),
         ("t.html", [], "<!DOCTYPE html>"),
         ("t.json", [], "{"),
+        (".tex", [], "\\documentclass"),
         ("t.tex", [], "\\documentclass"),
         ("t.tex", ["--format", "latex-input"], "% In the preamble"),
-        ("t", [], "# "),
         ("t", ["--format", "csv"], "dataset,"),
         ("t.dat", ["--format", "csv"], "dataset,"),
     ],
@@ -94,6 +94,7 @@ def test_a_table_is_written_as_its_ending_says(
     ("command", "name", "options", "message"),
     [
         ("table", "t.docx", [], "-o t.docx came; its ending may be .csv, "),
+        ("table", "t", [], "-o t came; its ending may be .csv, "),
         ("table", "t.xlsx", ["--costs"], "-o t.xlsx came; its ending may be .csv, "),
         ("table", "t.csv", ["--format", "markdown"], "-o t.csv and --format markdown came, but .csv is csv; "),
         ("table", "t.md", ["--format", "csv-wide"], "-o t.md and --format csv-wide came, but .md is markdown; "),

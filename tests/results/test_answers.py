@@ -62,10 +62,21 @@ def test_one_method_shown_better_than_all_others_is_best(make_run: Any) -> None:
     line = said(runs(make_run, {"kd": 4 + SPREAD, "at": 2 + SPREAD[::-1], "rkd": 1 + SPREAD / 2}))
     assert line.startswith(
         "Answer (accuracy): kd is best, shown better than each of the other 2 methods (adjusted p = 0.024 at most); "
-        "kd gains 4.0 points over student alone (95 % interval "
+        "kd gains 4.0 points over student alone (mean over people, 95 % interval "
     )
     assert "over 9 people and 2 seeds), shown to be a gain (adjusted p = 0.024)" in line
     assert "at single seeds kd is above student alone in 2 of 2;" in line
+
+
+def test_a_method_that_does_not_beat_the_student_alone_is_not_called_best(make_run: Any) -> None:
+    line = said(runs(make_run, {"kd": 0.1 + SPREAD, "at": -3 - SPREAD / 2, "rkd": -4 + SPREAD / 2}))
+    assert "kd is shown better than each of the other 2 methods" in line
+    assert ", and not than student alone; " in line
+    assert "best" not in line
+
+
+def test_a_loss_that_is_not_shown_is_not_called_a_gain(make_run: Any) -> None:
+    assert "not shown to be a loss (adjusted p" in said(runs(make_run, {"kd": -0.2 + 3 * SPREAD}))
 
 
 def test_methods_that_are_not_told_apart_are_a_tier_and_none_of_them_is_named_best(make_run: Any) -> None:
@@ -90,7 +101,7 @@ def test_a_gain_that_is_not_shown_is_said_not_to_be(make_run: Any) -> None:
 
 def test_a_loss_that_is_shown_is_said_plainly(make_run: Any) -> None:
     line = said(runs(make_run, {"kd": -4 + SPREAD}))
-    assert "kd is the only complete method; kd loses 4.0 points against student alone (95 % interval" in line
+    assert "kd is the only complete method; kd loses 4.0 points against student alone (mean over people, 95 % interval" in line
     assert "shown to be a loss (adjusted p = 0.004)" in line
     assert "above student alone in 0 of 2" in line
 
@@ -126,7 +137,7 @@ def test_so_few_people_show_nothing_and_it_is_said(make_run: Any, people: int, r
     line = said(runs(make_run, {"kd": [9.0] * people, "at": [1.0] * people}))
     assert line.startswith("Answer (accuracy): kd has the highest value, +9.0 points over student alone (2 of 2 seeds")
     assert f"{reason} no p-value over people can go below " in line
-    assert line.endswith("so no method is called better than another.")
+    assert "so no method is called better than another; kd gains 9.0 points over student alone by the mean" in line
 
 
 def test_a_person_who_is_missing_from_one_run_is_left_out_of_all(make_run: Any) -> None:
