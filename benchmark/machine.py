@@ -22,6 +22,9 @@ class Runtime:
         timeout: seconds that a cell may take in one go; None for as long as it likes.
         jobs_per_gpu: how many cells run at a time on each GPU where nobody says how many in all; 0 for as many as there
             are cores for it.
+        address: of a cluster that runs the cells; None where this machine does.
+        prepared: folder with windows of datasets, each in a folder named by their digest; None where they are looked
+            for, as everywhere but on a node of a cluster.
     """
 
     store: Path
@@ -31,3 +34,5 @@ class Runtime:
     checkpoint_seconds: float = 10.0
     timeout: float | None = None
     jobs_per_gpu: int = 1
+    address: str | None = None
+    prepared: Path | None = None

@@ -144,25 +144,29 @@ class Session:
         fail_fast: bool = False,
         shard: tuple[int, int] = (1, 1),
         tracking_uri: str | None = None,
+        address: str | None = None,
         show: Callable[[str], None] = lambda text: None,
     ) -> Ran:
         """Run what is missing; `kdbench.commands.run` says what each argument does and what comes back."""
         from kdbench.commands.run import Ask, run
 
+        if address is not None and executor != "ray":
+            raise KdbenchError(f"--address {address} is of a Ray cluster; wanted --executor ray with it")
+        where = replace(self.runtime, address=address)
         limits = (force, timeout, fail_fast, shard)
         ask = Ask(jobs, track, tuple(retry or ()), rerun_stale, executor, *limits, tracking_uri=tracking_uri)
         plan = self.plan()
         if not self._named and (other := other_unfinished(self.store, plan.matrix)):
             self.say(other)
         if not plan.matrix.max_seeds:
-            return run(plan, self.runtime, ask, self.say, show)
+            return run(plan, where, ask, self.say, show)
         from kdbench.commands.sure import run_until_sure
 
         def replan(seeds: int) -> Plan:
             self.matrix = replace(plan.matrix, seeds=tuple(range(seeds)))
             return self.plan()
 
-        return run_until_sure(plan, replan, self.runtime, ask, self.say, show)
+        return run_until_sure(plan, replan, where, ask, self.say, show)
 
     def verify(self, cells: Sequence[str], sample: int = 0) -> bool:
         """Run finished cells again, beside the store, by the beginnings of their digests or drawn by chance.

@@ -21,8 +21,8 @@ from kdbench.catalog.build import load_data
 from kdbench.catalog.find import METHODS, NETWORKS
 from kdbench.costs.counting import parameters
 from kdbench.costs.timing import costs
-from kdbench.data import Prepared, protocol, sealed
-from kdbench.errors import KdbenchError
+from kdbench.data import Prepared, kept, protocol, sealed
+from kdbench.errors import KdbenchError, MachineError
 from kdbench.files import Refused
 from kdbench.fitting import run_fitted
 from kdbench.machine import Runtime
@@ -129,17 +129,40 @@ def lost(job: Job, runtime: Runtime, reason: str, failure: str) -> Record:
         return store.finish(record, curve="")
 
 
-def _data(job: Job, runtime: Runtime) -> Prepared:
-    """The windows that the cell is planned on.
+def windows(job: Job, runtime: Runtime) -> Prepared:
+    """The windows that a job's cell is planned on, all of them.
 
     Raises:
         KdbenchError: if the data are not those of the plan.
     """
-    data = _worker_data(job.dataset, runtime)
+    data = _brought(runtime.prepared / job.cell.data) if runtime.prepared else _worker_data(job.dataset, runtime)
     if data.digest != job.cell.data:
         raise KdbenchError(f"{job.cell.dataset_name} changed since the plan was made; plan again")
+    return data
+
+
+def _data(job: Job, runtime: Runtime) -> Prepared:
+    """The windows of a job, but for what its protocol must not see.
+
+    Raises:
+        KdbenchError: if the data are not those of the plan.
+    """
+    data = windows(job, runtime)
     # A search must not even be able to know the test people.
     return sealed(data) if protocol(job.cell.protocol).side == "validation" else data
+
+
+@lru_cache(maxsize=2)
+def _brought(folder: Path) -> Prepared:
+    """Windows that were brought to this machine.
+
+    Raises:
+        MachineError: if they are not there whole.
+    """
+    data = kept(folder)
+    if data is None:
+        raise MachineError(f"{folder} is damaged: not the windows that were brought here")
+    return data
 
 
 def _given(job: Job, store: Store, runtime: Runtime, device: torch.device) -> Given:

@@ -100,6 +100,7 @@ FROM_OTHERS = {  # not stated among what is always installed
     "onnxruntime": {"benchmark/deploy/onnx_forms.py"},
     "safetensors": {"benchmark/commands/teachers.py"},  # of the extra `safetensors`
     "executorch": {"benchmark/deploy/executorch_forms.py"},  # of the extra `executorch`, which brings torchao
+    "ray": {"benchmark/executors/_cluster.py"},  # of the extra `ray`
     "torchao": {"benchmark/deploy/executorch_forms.py"},
 }
 IMPORTED_AS = {"scikit_learn": "sklearn"}  # by what they are called where they are installed from

@@ -77,7 +77,7 @@ def on_workers(jobs: str, executor: str) -> Callable[[Any], Any]:
             "--executor",
             metavar="NAME",
             callback=named("executors", executor_names),
-            help=f"serial or processes.  [default: {executor}]",
+            help=f"serial, processes, or ray for a cluster.  [default: {executor}]",
         ),
     )
 

@@ -29,7 +29,7 @@ from kdbench.cli._options import (
 from kdbench.cli._output import echo
 from kdbench.cli._signals import stoppable
 
-HOW = ("jobs", "executor", "tracking_uri", "retry", "rerun_stale", "force", "timeout", "fail_fast", "shard")
+HOW = ("jobs", "executor", "tracking_uri", "retry", "rerun_stale", "force", "timeout", "fail_fast", "shard", "address")
 CLEAR, PAUSE, LOOKS = "\033[H\033[2J", 2.0, 2
 STOPPED = "stopped; finished cells and checkpoints are kept, run the same command again to go on"
 

@@ -7,7 +7,7 @@ Everything else is in files that begin with an underscore and is imported from h
 from kdbench.data._archive import Source, git_id
 from kdbench.data._base import Channel, Dataset, Description, Windows
 from kdbench.data._normalise import Normalisation
-from kdbench.data._prepare import Prepared, cached, located, prepare
+from kdbench.data._prepare import Prepared, cached, kept, located, prepare
 from kdbench.data._protocols import PROTOCOLS, Protocol, Split, person_judged, protocol, split
 from kdbench.data._sealed import ReadOfTestPeople, sealed
 
@@ -25,6 +25,7 @@ __all__ = [
     "Windows",
     "cached",
     "git_id",
+    "kept",
     "located",
     "person_judged",
     "prepare",

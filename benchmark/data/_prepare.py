@@ -29,13 +29,14 @@ class Prepared:
     """Verified windows; ``windows.x`` is mapped read-only from the cache. ``digest`` is ``windows.digest()``.
 
     ``report`` is what parsing counted or noticed, such as malformed lines by kind; often empty. Its ``people`` are the
-    names of those who have one, by number; its ``warnings`` are what captions must say.
+    names of those who have one, by number; its ``warnings`` are what captions must say. ``folder`` is where it is kept.
     """
 
     windows: Windows
     digest: str
     description: Description
     report: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -98,6 +99,11 @@ def cached(dataset: Dataset, *, data_dir: Path | None, cache: Path) -> Prepared 
     paths = located(dataset, data_dir=data_dir, cache=cache)
     entries = (_load(_entry(dataset, _content(dataset, path), cache)) for path in paths)
     return next((found for found in entries if found is not None), None)
+
+
+def kept(folder: Path) -> Prepared | None:
+    """What a folder holds that was made by `prepare`, maybe on another machine; None where it is missing or damaged."""
+    return _load(folder)
 
 
 def located(dataset: Dataset, *, data_dir: Path | None, cache: Path) -> list[Path]:
@@ -246,7 +252,7 @@ def _load(entry: Path) -> Prepared | None:
         )
         if meta.pop("check") != _check(meta) or windows.digest() != meta["digest"]:
             return None
-        return Prepared(windows, meta["digest"], _description(meta["description"]), meta["report"])
+        return Prepared(windows, meta["digest"], _description(meta["description"]), meta["report"], entry)
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         return None
 

@@ -8,6 +8,10 @@ from kdbench.errors import KdbenchError
 from kdbench.machine import Runtime
 
 
+EVERYWHERE = 9999
+"""As many cells at a time as a cluster has room for."""
+
+
 def cards(device: str) -> list[str]:
     """The GPUs over which cells are spread, as CUDA_VISIBLE_DEVICES names them; none for a CPU or one GPU by number."""
     if device != "cuda":
@@ -24,7 +28,12 @@ def cores() -> int:
 
 
 def default_jobs(where: Runtime) -> int:
-    """How many cells run at a time where nobody says: as many as there are cores, so many as are asked for on a GPU."""
+    """How many cells run at a time where nobody says: as many as there are cores, so many as are asked for on a GPU.
+
+    On a cluster: more than any has room for, so that its room alone decides.
+    """
+    if where.address is not None:
+        return EVERYWHERE
     if where.device == "cpu":
         return cores()
     gpus = len(cards(where.device)) or 1

@@ -37,10 +37,12 @@ class Workers:
         runtime: where cells run.
         count: how many at a time.
         apart: whether all cells run apart, so that there is one process to start and not two kinds.
+        retries: how often a cell whose process died is tried again.
     """
 
-    def __init__(self, runtime: Runtime, count: int, *, apart: bool = False) -> None:
+    def __init__(self, runtime: Runtime, count: int, *, apart: bool = False, retries: int = RETRIES) -> None:
         self._count = count
+        self._retries = retries
         self._runtime = runtime
         self._all_apart = apart
         self._cards = cards(runtime.device)
@@ -115,13 +117,12 @@ class Workers:
             advice = f"is there enough memory for -j {self._count}?"
             return job, MachineError(f"no worker process could start: {why}; {advice}")
         self._deaths[job.digest] += 1
-        if self._deaths[job.digest] <= RETRIES:
+        if self._deaths[job.digest] <= self._retries:
             self._alone.append(job)
             return None
         times = self._deaths.pop(job.digest)
-        return job, self._lost(
-            job, f"its process {how}, {times} times, the last time with no other beside it", "killed"
-        )
+        again = f", {times} times, the last time with no other beside it" if times > 1 else ""
+        return job, self._lost(job, f"its process {how}{again}", "killed")
 
     def _stopped(self, worker: Worker, reason: str) -> tuple[Job, Record | BaseException]:
         """Stop a job, and the process that runs it, for good."""

@@ -249,7 +249,7 @@ def _cells() -> Callable[[Path], list[Path]]:
     return cells
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until() -> Callable[..., None]:
     """Waits for something to become true, and fails where it does not."""
 
