@@ -47,7 +47,7 @@ limited = together(
     click.option(
         "--address",
         metavar="HOST:PORT|auto",
-        help="With --executor ray: a cluster that is there.  [default: RAY_ADDRESS, or one on this machine for the run]",
+        help="With --executor ray: a cluster that is there.  [default: RAY_ADDRESS, or one here for the run]",
     ),
     click.option("--retry-failed", is_flag=True, help="Run cells again that failed, however."),
     click.option(

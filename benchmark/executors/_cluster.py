@@ -35,7 +35,7 @@ class Lost(Exception):
 def _actor_class() -> Any:
     """What runs on a node, as a class.
 
-    It is made in a function since Ray then sends its code and not its name: a node needs no kdbench, which it gets here.
+    It is made in a function since Ray then sends its code and not its name: a node gets kdbench here.
     """
 
     class Actor:
@@ -117,8 +117,8 @@ class Cluster:
         except Exception as error:  # of many kinds
             why = getattr(error, "strerror", None) or first_line(error)
             raise KdbenchError(
-                f"no Ray cluster answers at {address}: {why}; `ray start --head` begins one, this machine must be in it, "
-                "and RAY_AUTH_MODE must be what it is there"
+                f"no Ray cluster answers at {address}: {why}; `ray start --head` begins one, this machine must be in "
+                "it, and RAY_AUTH_MODE must be what it is there"
             ) from None
 
     def _begin(self, count: int) -> None:
@@ -129,7 +129,11 @@ class Cluster:
             # Ray wants a token of whoever speaks with it; without one given it would leave its own in the home folder.
             with _environment(RAY_AUTH_TOKEN=_token()):
                 self._init(
-                    num_cpus=count, include_dashboard=False, _temp_dir=str(self._own), _node_ip_address="127.0.0.1", **gpus
+                    num_cpus=count,
+                    include_dashboard=False,
+                    _temp_dir=str(self._own),
+                    _node_ip_address="127.0.0.1",
+                    **gpus,
                 )
         except Exception as error:
             self.close()

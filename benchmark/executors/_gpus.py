@@ -7,7 +7,6 @@ import os
 from kdbench.errors import KdbenchError
 from kdbench.machine import Runtime
 
-
 EVERYWHERE = 9999
 """As many cells at a time as a cluster has room for."""
 

@@ -64,7 +64,7 @@ def code() -> Files:
 
 
 def lent(job: Job, store: Store) -> list[Files]:
-    """What a job needs of its store: the teacher's cell, imported weights, classes in files; each may be used by others.
+    """What a job needs of its store: the teacher's cell, imported weights, classes in files; each as others have it.
 
     Raises:
         KdbenchError: if the teacher's files are damaged.

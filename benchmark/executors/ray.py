@@ -79,7 +79,7 @@ class Nodes:
 
     @property
     def slots(self) -> int:
-        """How many jobs at a time: no more than the cluster has room for; one where a job is to be tried alone, or is."""
+        """How many jobs at a time: those that the cluster has room for; one where a job is to be tried alone, or is."""
         if time.monotonic() - self._counted > COUNTED:  # nodes come and go
             self._room, self._counted = self._cluster.room(), time.monotonic()
         lonely = self._alone or any(seat.job and self._deaths[seat.job.digest] for seat in self._seats)
@@ -187,7 +187,9 @@ class Nodes:
         from kdbench.worker import lost
 
         try:
-            return job, lost(job, self._runtime, f"{how}, {times} times, the last time with no other beside it", "killed")
+            return job, lost(
+                job, self._runtime, f"{how}, {times} times, the last time with no other beside it", "killed"
+            )
         except Exception as error:  # the disk is full, or another run was quicker
             return job, error
 
