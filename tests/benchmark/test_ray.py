@@ -91,9 +91,9 @@ def cluster(until: Any) -> Iterator[Cluster]:
     cluster = Cluster()
     try:
         cluster.begin("head", "--head", f"--port={cluster.address.rpartition(':')[2]}", "--include-dashboard=false")
-        until(lambda: cluster.up("head"), "the head starts", 60)
+        until(lambda: cluster.up("head"), "the head starts")
         cluster.begin("node", f"--address={cluster.address}")
-        until(lambda: cluster.up("node"), "the second node starts", 60)
+        until(lambda: cluster.up("node"), "the second node starts")
         yield cluster
     finally:
         for name in list(cluster.nodes):
@@ -143,7 +143,7 @@ def test_a_worker_and_a_node_that_are_lost_cost_one_retry(
 ) -> None:
     how = ("--executor", "ray", "--address", cluster.address, "--no-track", "--device", "cpu")
     run = forks.begin("run", *sizes, "-m", sleeping(1), "--seeds", "2", *how, env=cluster.env)
-    until(lambda: len(list(store.glob("*/log.txt"))) == 2, "both seeds print", 60)
+    until(lambda: len(list(store.glob("*/log.txt"))) == 2, "both seeds print")
     cluster.end("node")
     ended = run.wait()
     assert ended.code == 0, ended.err
@@ -178,7 +178,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_folder_and_goes_on(
     before = left_over()
     how = ("--executor", "ray", "-j", "1", "--no-track", "--device", "cpu")
     run = forks.begin("run", *sizes, "-m", sleeping(3), *how)
-    until(lambda: list(store.glob("*/log.txt")), "the method prints", 60)
+    until(lambda: list(store.glob("*/log.txt")), "the method prints")
     [folder] = [name for name in left_over() if name not in before and name.count("-") == 2]
     run.kill(signal.SIGINT)
     ended = run.wait()
