@@ -75,8 +75,8 @@ class Node:
         self._folder, self._fetch = folder, fetch
         self._lock = hold(folder)
         self._store = Store(folder / f"store-{os.getpid()}")
-        where = {"store": self._store.root, "cache": folder / "cache", "prepared": folder / "data"}
-        self._workers = Workers(replace(runtime, data_dir=None, address=None, **where), 1, retries=0)
+        here = replace(runtime, store=self._store.root, cache=folder / "cache", prepared=folder / "data")
+        self._workers = Workers(replace(here, data_dir=None, address=None), 1, retries=0)
         self._failed: BaseException | None = None
         self._seen: dict[str, int] = {}
 
