@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from kdbench.store.merge import difference
 from kdbench.store.records import Store
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'kdbench[ray]'")
@@ -121,7 +122,7 @@ def sleeping(tmp_path: Path) -> Callable[[float], Path]:
 @slow
 @needs_ray
 def test_two_nodes_give_what_one_process_gives_and_leave_nothing(
-    cluster: Cluster, forks: Any, job: Any, same: Callable[[Path], None], store: Path, sleeping: Any
+    cluster: Cluster, forks: Any, job: Any, same: Callable[[Path], None], done: Path, store: Path, sleeping: Any
 ) -> None:
     before = left_over()
     how = ("--executor", "ray", "--address", cluster.address, "--no-track", "--device", "cpu")
@@ -129,6 +130,12 @@ def test_two_nodes_give_what_one_process_gives_and_leave_nothing(
     assert ended.code == 0, ended.err
     assert ", 2 at a time" in ended.err, "a core on each node"
     same(store)
+    for digest in Store(done).digests():
+        one, other = Store(done).record(digest), Store(store).record(digest)
+        assert one is not None
+        assert other is not None
+        assert not difference(one, other)
+        assert (one.files, one.sources) == (other.files, other.sources)
     ended = forks("run", *job, "-m", sleeping(0), *how, env=cluster.env)
     assert ended.code == 0, ended.err
     assert "5 cells, 4 done before; 1 to run" in ended.err
