@@ -61,7 +61,8 @@ def _judged(judged: Judged, found: Family, equivalent: float) -> list[str]:
     who = tier[0] if len(tier) == 1 else "it" if len(tier) == len(found.rows) - 1 else "the tier"
     who = "their mean" if who == "it" else who
     people = counted(len(found.panel.people), "person", "people")
-    over = f"mean over people, 95 % interval {interval(gain.interval)} over {people} and {counted(len(gain.seeds), 'seed')}"
+    seeds = counted(len(gain.seeds), "seed")
+    over = f"mean over people, 95 % interval {interval(gain.interval)} over {people} and {seeds}"
     said = f"{who} {_moves(gain.mean)} ({over})"
     if gain.interval.within(equivalent):
         said += f", practically nothing (within ±{100 * equivalent:g})"

@@ -101,7 +101,7 @@ def test_a_gain_that_is_not_shown_is_said_not_to_be(make_run: Any) -> None:
 
 def test_a_loss_that_is_shown_is_said_plainly(make_run: Any) -> None:
     line = said(runs(make_run, {"kd": -4 + SPREAD}))
-    assert "kd is the only complete method; kd loses 4.0 points against student alone (mean over people, 95 % interval" in line
+    assert "kd is the only complete method; kd loses 4.0 points against student alone (mean over people, " in line
     assert "shown to be a loss (adjusted p = 0.004)" in line
     assert "above student alone in 0 of 2" in line
 
