@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from kdbench.cli._output import echo
 @click.option("--matrix", "stored", metavar="NAME|ID", help="A matrix that was run in the store; by default the last.")
 @click.option("-d", "--dataset", metavar="NAME", help="Which block, where a row stands in several.")
 @click.option("-p", "--pair", metavar="TEACHER:STUDENT", help="Likewise.")
-@click.option("--force", is_flag=True, help="Write what the gate refuses, and say so in it.")
+@click.option("--force", is_flag=True, help="Write what the gate refuses too, and say so in it.")
 def take(
     store: Path,
     data_dir: Path | None,
@@ -34,11 +35,18 @@ def take(
 
     CELL is a digest, or the beginning of one; ROW a row of the table, of which the cell of the lowest seed is taken.
     Raw sensor values go in and probabilities come out: ONNX in 32 and 8 bits, C where the network is a chain of simple
-    layers, golden windows, a card, and a page on how each form did on all windows that are judged. Refused where a
-    form keeps less than 99 % of the labels or loses more than 0.2 points of macro-F1.
+    layers, golden windows, a card, and a page on how each form did on all windows that are judged. A form in 8 bits
+    that keeps less than 99 % of the labels, or loses more than 0.2 points of macro-F1, is refused: it is left out of
+    the folder, and the page, the card and a line on standard error say what was seen. Forms in 32 bits must say what
+    was trained, or nothing is written.
+
+    Exit code: 0 where every form that could be made is in the folder, 1 where one was refused, 2 where there is no
+    folder.
     """
     from kdbench.commands.take import choose, last_plan, take
 
     where = runtime(store=store, data_dir=data_dir)
     chosen = choose(last_plan(where, stored), where, name, dataset=dataset, pair=pair)
-    take(chosen, where, output or Path(f"take-{chosen.digest[:8]}"), force=force, say=echo)
+    folder = output or Path(f"take-{chosen.digest[:8]}")
+    whole = take(chosen, where, folder, force=force, say=echo, warn=lambda line: echo(f"warning: {line}", err=True))
+    sys.exit(0 if whole else 1)

@@ -30,8 +30,9 @@ COLUMNS = (
 )
 
 LEGEND = (
-    "The form with weights of 8 bits (of 32 where the runtime cannot quantise it), as `kdbench take` made and "
-    "judged it on all judged windows; means over the cells that were taken, of those that are done. Size of the file. "
+    "The form with weights of 8 bits (of 32 where the runtime cannot quantise it or the gate refused that), as "
+    "`kdbench take` made and judged it on all judged windows; means over the cells that were taken, of those that are "
+    "done. Size of the file. "
     "Labels kept: share that the trained model gives too. Macro-F1 in percent, trained and on the device, lost in "
     "points. Latency: median of one window on one thread, where it was taken. Efficiency: macro-F1 in percent on the "
     "device divided by the binary logarithm of the bytes. Bold: none does better with as many bytes, or as well with "
@@ -77,11 +78,19 @@ def deploy_text(plan: Plan, store: Store, form: str) -> str:
         here = [row for row in rows if row.block == block]
         lines = tuple(_line(row, front=_in_front(row, here)) for row in here)
         parts.append(Sheet(COLUMNS, lines, ", ".join(block)))
-    refused = sorted({each for row in rows for took in row.taken for each in took.refused})
-    against = f" Written against the gate: {'; '.join(refused)}." if refused else ""
+    against = _said(
+        " Written against the gate", [(row, each) for row in rows for took in row.taken for each in took.refused]
+    )
+    against += _said(" Refused, so in 32 bits", [(row, took.instead) for row in rows for took in row.taken])
     return page_text(
         Page("kdbench: on the device", (*parts, f"{LEGEND}.{against} kdbench {version('kdbench')}.")), form
     )
+
+
+def _said(what: str, found: Sequence[tuple[_Row, str]]) -> str:
+    """What the gate had against forms, each with its row; nothing where it had nothing."""
+    some = list(dict.fromkeys(f"{row.label} ({', '.join(row.block)}): {why}" for row, why in found if why))
+    return f"{what}: {'; '.join(some)}." if some else ""
 
 
 def _rows(plan: Plan, store: Store) -> list[_Row]:

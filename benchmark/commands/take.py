@@ -19,8 +19,9 @@ from kdbench.store.memory import matrices, remembered
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store, is_digest
 
-if TYPE_CHECKING:  # numpy is loaded where data are
+if TYPE_CHECKING:  # numpy is loaded where data are, torch where a model is
     from kdbench.data import Prepared
+    from kdbench.deploy.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -95,36 +96,62 @@ def choose(
 
 
 def take(
-    chosen: Chosen, where: Runtime, folder: Path, *, force: bool = False, say: Callable[[str], None] = print
-) -> None:
+    chosen: Chosen,
+    where: Runtime,
+    folder: Path,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+    warn: Callable[[str], None] = print,
+) -> bool:
     """Write the folder of a cell; the cell's own folder keeps how its forms did, for `table --deploy`.
+
+    Args:
+        chosen: the cell.
+        where: the store that has it, and the data.
+        folder: must not be there.
+        force: whether to write forms that the gate refuses too.
+        say: is told how it goes, and what could not be made.
+        warn: is told what the gate has against the forms.
+
+    Returns:
+        Whether every form that could be made is in the folder.
 
     Raises:
         DataUnavailable: if its windows are not here.
-        KdbenchError: if it cannot be taken, or the gate refuses it.
+        KdbenchError: if it cannot be taken, or a form in 32 bits says something else than what was trained.
     """
     from kdbench.deploy.folder import write_folder
     from kdbench.deploy.kept import keep  # torch
-    from kdbench.deploy.onnx_forms import needed
-    from kdbench.deploy.subject import take as taken
 
     store = Store(where.store)
-    look_in(store)
-    needed()
-    if folder.exists():
-        raise KdbenchError(f"{folder} is there already; -o names another folder")
-    _done(store, chosen.digest, chosen.digest)
-    _network(store, chosen.digest)
-    subject = taken(store, chosen.digest, _data(store, chosen.digest, where))
+    subject = _subject(store, chosen.digest, where, folder)
     if subject.fitted_again:
         from kdbench.store.use import LACKS
 
         say(f"its record is of an older kdbench and lacks {LACKS}; fitted again on the training windows")
     made = write_folder(subject, folder, chosen=chosen.why, force=force, say=say)
     keep(store, chosen.digest, made)
-    for each in [*made.against, *made.left_out]:
+    for each in made.left_out:
         say(each)
     say(f"wrote {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    for each in made.warnings:
+        warn(each)
+    return not made.refused
+
+
+def _subject(store: Store, digest: str, where: Runtime, folder: Path) -> Subject:
+    """What is taken, with its model; whatever can be refused before any work is."""
+    from kdbench.deploy.onnx_forms import needed
+    from kdbench.deploy.subject import take as taken
+
+    look_in(store)
+    needed()
+    if folder.exists():
+        raise KdbenchError(f"{folder} is there already; -o names another folder")
+    _done(store, digest, digest)
+    _network(store, digest)
+    return taken(store, digest, _data(store, digest, where))
 
 
 def _may_be_digest(name: str) -> bool:

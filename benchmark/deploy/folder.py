@@ -1,11 +1,11 @@
-"""The folder that `take` writes: every form that can be made, judged, and what is said of them. Whole or not at all."""
+"""The folder that `take` writes: every form that passes the gate, and what is said of them and of those that do not."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from kdbench.deploy.demo import HOW, runtime_folder, write_demo
 from kdbench.deploy.golden import golden, write_golden
 from kdbench.deploy.onnx_forms import export, quantise, run
 from kdbench.deploy.pages import Told, card, parity_text
-from kdbench.deploy.parity import Form, judged, objections
+from kdbench.deploy.parity import Form, judged, objection
 from kdbench.deploy.subject import Subject
 from kdbench.deploy.timing import TIMES, Timed, timed
 from kdbench.errors import KdbenchError
@@ -35,13 +35,24 @@ class Made:
 
     Args:
         forms: the trained model, then every form in the folder.
-        left_out: what is not in the folder, each with the reason.
-        against: what speaks against handing it out, where it was written all the same.
+        refused: forms that were made, and that the gate kept out of it.
+        left_out: what could not be made, each with the reason.
     """
 
     forms: list[Form] = field(default_factory=list)
+    refused: list[Form] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    against: list[str] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What whoever takes the folder must not overlook, a line each."""
+        lines = [f"refused, so not in the folder: {form.against}" for form in self.refused]
+        if self.refused and not any(form.bits == 8 for form in self.forms):
+            lines.append("no form in 8 bits is in the folder: the gate refused every one that could be made")
+        return [
+            *lines,
+            *(f"in the folder by --force, against the gate: {form.against}" for form in self.forms if form.against),
+        ]
 
     def form(self, file: str) -> Form | None:
         """The form of a file, if it is there."""
@@ -57,58 +68,71 @@ def write_folder(
         subject: what is taken.
         folder: must not be there.
         chosen: how the cell was chosen, a sentence.
-        force: whether to write what the gate refuses.
+        force: whether to write what the gate refuses too.
         say: is told how it goes.
 
     Raises:
-        KdbenchError: if the folder is there, no form can be made, or the gate refuses one.
+        KdbenchError: if the folder is there, no form can be made, or one in 32 bits says something else than what was
+            trained; forms in 8 bits are refused one by one.
     """
     if folder.exists():
         raise KdbenchError(f"{folder} is there already; -o names another folder")
     with fresh_folder(folder) as place:
         made = Made()
-        for _ in _steps(subject, place, made):
-            say(f"{made.forms[-1].file or 'trained model'}: {made.forms[-1].size:,} bytes")
-        made.against = objections(subject, made.forms[0], made.forms[1:])
-        if made.against and not force:
-            raise KdbenchError(f"refused: {'; '.join(made.against)}; --force writes it all the same")
+        for form in _forms(subject, place, made):
+            say(f"{form.file or 'trained model'}: {form.size:,} bytes")
+            _admit(subject, place, made, form, force=force)
+        _others(subject, place, made)
         _write_pages(subject, place, made, chosen)
     return made
 
 
-def _steps(subject: Subject, place: Path, made: Made) -> Iterator[None]:
-    """Make and judge one form after the other."""
+def _admit(subject: Subject, place: Path, made: Made, form: Form, *, force: bool) -> None:
+    """Let a form stay in the folder, or take it out.
+
+    Raises:
+        KdbenchError: if it is one in 32 bits, and what it says is not what was trained.
+    """
+    against = objection(subject, made.forms[0], form) if made.forms else ""
+    form = replace(form, against=against)
+    if not against or force:
+        made.forms.append(form)
+        return
+    if form.bits != 8:
+        raise KdbenchError(f"refused: {against}; a form in 32 bits must say what was trained; --force writes it anyway")
+    (place / form.file).unlink()
+    made.refused.append(form)
+
+
+def _forms(subject: Subject, place: Path, made: Made) -> Iterator[Form]:
+    """One form after the other, made and judged; what cannot be made is noted."""
     x, at = subject.windows(subject.split.evaluation), subject.split.evaluation[:1]
     size = sum(4 * each.numel() for each in subject.model.state_dict().values())
-    made.forms.append(judged(subject, subject.probabilities, name="trained, torch", file="", size=size))
-    yield
+    yield judged(subject, subject.probabilities, name="trained, torch", file="", size=size)
     window = subject.windows(at)
 
-    def of_onnx(name: str, file: str, how: str = "") -> Form:
+    def of_onnx(name: str, file: str, bits: int, how: str = "") -> Form:
         path = place / file
         measured = timed(path, window)
         size = path.stat().st_size
-        return judged(subject, run(path, x), name=name, file=file, size=size, timed=measured, how=how)
+        return judged(subject, run(path, x), name=name, file=file, size=size, timed=measured, how=how, bits=bits)
 
     export(subject.model, len(subject.sees), subject.use.length, place / WHOLE)
-    made.forms.append(of_onnx("ONNX, 32 bits", WHOLE))
-    yield
+    yield of_onnx("ONNX, 32 bits", WHOLE, 32)
     try:
         found = quantise(subject, place / WHOLE, place / INT8)
-        made.forms.append(of_onnx("ONNX, 8 bits", INT8, found.said))
-        yield
+        yield of_onnx("ONNX, 8 bits", INT8, 8, found.said)
     except KdbenchError as error:
+        (place / INT8).unlink(missing_ok=True)
         made.left_out.append(f"{INT8}: {error}")
     try:
-        made.forms.append(_c_form(subject, place))
-        yield
+        yield _c_form(subject, place)
     except NoChain as error:
         made.left_out.append(f"model.c: {error}")
     yield from _executorch(subject, place, made)
-    _others(subject, place, made)
 
 
-def _executorch(subject: Subject, place: Path, made: Made) -> Iterator[None]:
+def _executorch(subject: Subject, place: Path, made: Made) -> Iterator[Form]:
     """ExecuTorch's programs, each or the reason why there is none."""
     reason = executorch_forms.HOW if executorch_forms.absent() else executorch_forms.not_for(subject)
     if reason:
@@ -119,8 +143,7 @@ def _executorch(subject: Subject, place: Path, made: Made) -> Iterator[None]:
         (PTE8, "ExecuTorch, 8 bits", executorch_forms.lower_int8),
     ):
         try:
-            made.forms.append(_pte_form(subject, place / file, name, lower(subject)))
-            yield
+            yield _pte_form(subject, place / file, name, lower(subject))
         except KdbenchError as error:
             (place / file).unlink(missing_ok=True)
             made.left_out.append(f"{file}: {error}")
@@ -136,8 +159,8 @@ def _pte_form(subject: Subject, path: Path, name: str, lowered: executorch_forms
     more = path.stat().st_size - len(program)
     how = f"{lowered.how}; size is the program's, {more:,} bytes more are {len(rows)} golden "
     how += f"windows with what {'torch' if whole else 'the program itself, run here,'} says of them"
-    measured = timed(path, subject.windows(subject.split.evaluation[:1]))
-    return judged(subject, said, name=name, file=path.name, size=len(program), timed=measured, how=how)
+    measured, bits = timed(path, subject.windows(subject.split.evaluation[:1])), 32 if whole else 8
+    return judged(subject, said, name=name, file=path.name, size=len(program), timed=measured, how=how, bits=bits)
 
 
 def _c_form(subject: Subject, place: Path) -> Form:
@@ -183,7 +206,7 @@ def _others(subject: Subject, place: Path, made: Made) -> None:
 
 
 def _write_pages(subject: Subject, place: Path, made: Made, chosen: str) -> None:
-    told = Told(chosen, tuple(made.against), tuple(made.left_out))
+    told = Told(chosen, tuple(made.refused), tuple(made.left_out))
     text = parity_text(subject, made.forms, told, processor=device_name(torch.device("cpu")))
     (place / "parity.md").write_text(text, encoding="utf-8")
     plain = json.dumps(card(subject, made.forms, told, folder=place), indent=1, ensure_ascii=False)

@@ -14,6 +14,7 @@ from kdbench.store.records import DEPLOY, Store
 def keep(store: Store, digest: str, made: Made) -> None:
     """Keep what a table shows of the forms; a store that cannot be written keeps nothing."""
     trained, whole, int8 = made.forms[0], made.form(WHOLE), made.form(INT8)
+    instead = next((form.against for form in made.refused if form.file == INT8), "")
     best = int8 or whole
     if best is None or best.timed is None:
         return
@@ -26,7 +27,8 @@ def keep(store: Store, digest: str, made: Made) -> None:
         macro_f1=best.macro_f1,
         latency_ms=best.timed.p50,
         how=best.said,
-        refused=tuple(made.against),
+        refused=(best.against,) if best.against else (),
+        instead=instead,
     )
     with suppress(Refused):
         write_whole(store.folder(digest) / DEPLOY, json.dumps(kept.plain, indent=1) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,12 @@ class Told:
 
     Args:
         chosen: how the cell was chosen, a sentence.
-        against: what speaks against the forms, which were written all the same.
-        left_out: what is not in the folder, each with the reason.
+        refused: forms that the gate kept out of the folder.
+        left_out: what could not be made, each with the reason.
     """
 
     chosen: str
-    against: tuple[str, ...] = ()
+    refused: tuple[Form, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -53,10 +53,15 @@ def parity_text(subject: Subject, forms: Sequence[Form], told: Told, *, processo
         f"(protocol {cell.protocol}, method {cell.method.name}, seed {cell.seed}).",
         "",
     ]
-    if told.against:
-        lines += ["**Written by --force, against the gate:**", "", *(f"- {each}" for each in told.against), ""]
+    forced = [form for form in forms if form.against]
+    if forced:
+        lines += ["**Written by --force, against the gate:**", "", *(f"- {form.against}" for form in forced), ""]
+    if told.refused:
+        lines += ["**Refused by the gate, so not in this folder:**", ""]
+        lines += [*(f"- {form.against}" for form in told.refused), ""]
+    every = [*forms, *(replace(form, name=f"{form.name}, refused") for form in told.refused)]
     lines += [
-        markdown_text(_sheet(forms)),
+        markdown_text(_sheet(every)),
         "",
         f"Gate: at least {100 * LEAST_AGREEMENT:.0f} % of the windows keep the trained model's label, at most "
         f"{100 * MOST_LOST:.1f} points of macro-F1 are lost, and nobody who is judged is among the calibration "
@@ -70,9 +75,9 @@ def parity_text(subject: Subject, forms: Sequence[Form], told: Told, *, processo
         "",
         "F1 of each class in percent, and in brackets its change in points:",
         "",
-        markdown_text(_classes(subject, forms)),
+        markdown_text(_classes(subject, every)),
         "",
-        *(f"- {form.file}: {form.said}." for form in forms if form.said),
+        *(f"- {form.file}: {form.said}." for form in every if form.said),
         f"- Calibrated on {len(subject.calibration)} training windows; the judged ones were not looked at for it.",
         *(f"- Left out: {each}" for each in told.left_out),
     ]
@@ -115,7 +120,7 @@ def card(subject: Subject, forms: Sequence[Form], told: Told, *, folder: Path) -
             "url": about.url,
         },
         "forms": [_form(form) for form in forms],
-        "against_the_gate": list(told.against),
+        "refused": [_form(form) for form in told.refused],
         "left_out": list(told.left_out),
         "files": {path.name: _hash(path) for path in sorted(folder.iterdir())},
         "versions": {**record.versions, **_versions()},
@@ -164,6 +169,7 @@ def _form(form: Form) -> dict[str, Any]:
         "latency_ms": None if timed is None else {"p50": timed.p50, "p90": timed.p90, "p99": timed.p99},
         "memory": None if timed is None else timed.memory,
         "how": form.said,
+        "against_the_gate": form.against or None,
     }
 
 

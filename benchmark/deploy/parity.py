@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +35,8 @@ class Form:
         off: largest difference of a probability from the trained model's.
         timed: latency and memory.
         said: how it was made, in words.
+        bits: of its weights. A form in 8 was calibrated on training windows.
+        against: what the gate has against it, a sentence that begins with its file; empty where nothing.
     """
 
     name: str
@@ -49,10 +50,20 @@ class Form:
     off: float
     timed: Timed | None = None
     said: str = ""
+    bits: int = 32
+    against: str = ""
 
 
 def judged(
-    subject: Subject, said: Floats, *, name: str, file: str, size: int, timed: Timed | None = None, how: str = ""
+    subject: Subject,
+    said: Floats,
+    *,
+    name: str,
+    file: str,
+    size: int,
+    timed: Timed | None = None,
+    how: str = "",
+    bits: int = 32,
 ) -> Form:
     """A form by the probabilities (N, K) that it says of the judged windows."""
     scores = score(said, subject.labels, subject.people)
@@ -68,6 +79,7 @@ def judged(
         off=float(np.abs(said - subject.probabilities).max()),
         timed=timed,
         said=how,
+        bits=bits,
     )
 
 
@@ -87,22 +99,21 @@ def f1_interval(
     return float(low), float(high)
 
 
-def objections(subject: Subject, trained: Form, forms: Sequence[Form]) -> list[str]:
-    """What speaks against handing the forms out, each in words; empty where nothing does."""
+def objection(subject: Subject, trained: Form, form: Form) -> str:
+    """What speaks against handing a form out, in words; empty where nothing does."""
     found = []
-    if shared := subject.on_both_sides():
+    if form.bits == 8 and (shared := subject.on_both_sides()):
         some = " ".join(map(str, shared[:5])) + (" ..." if len(shared) > 5 else "")
-        found.append(f"{len(shared)} people are judged and among the calibration windows too ({some})")
-    for form in forms:
-        if form.agreement < LEAST_AGREEMENT:
-            found.append(
-                f"{form.file} gives {100 * form.agreement:.2f} % of the windows the trained model's label, "
-                f"{100 * LEAST_AGREEMENT:.0f} % are wanted"
-            )
-        lost = trained.macro_f1 - form.macro_f1
-        if lost > MOST_LOST:
-            found.append(
-                f"{form.file} loses {100 * lost:.2f} points of macro-F1 ({100 * trained.macro_f1:.2f} to "
-                f"{100 * form.macro_f1:.2f}), {100 * MOST_LOST:.1f} are allowed"
-            )
-    return found
+        found.append(f"is calibrated on windows of {len(shared)} people whom it is judged on too ({some})")
+    if form.agreement < LEAST_AGREEMENT:
+        found.append(
+            f"gives {100 * form.agreement:.2f} % of the windows the trained model's label, "
+            f"{100 * LEAST_AGREEMENT:.0f} % are wanted"
+        )
+    lost = trained.macro_f1 - form.macro_f1
+    if lost > MOST_LOST:
+        found.append(
+            f"loses {100 * lost:.2f} points of macro-F1 ({100 * trained.macro_f1:.2f} to {100 * form.macro_f1:.2f}), "
+            f"{100 * MOST_LOST:.1f} are allowed"
+        )
+    return f"{form.file} {' and '.join(found)}" if found else ""

@@ -25,6 +25,7 @@ class Deployed:
         latency_ms: median of one window on one thread, where it was taken.
         how: how it was made, in words.
         refused: what the gate had against it, where it was written all the same.
+        instead: what the gate had against the form in 8 bits, where this one is in its place.
     """
 
     weights: str
@@ -36,6 +37,7 @@ class Deployed:
     latency_ms: float
     how: str
     refused: tuple[str, ...]
+    instead: str = ""
 
     @property
     def plain(self) -> dict[str, Any]:
