@@ -15,6 +15,7 @@ from kdbench.deploy.golden import golden
 from kdbench.deploy.onnx_forms import ENOUGH
 from kdbench.deploy.plain import plain, recurrent
 from kdbench.deploy.quiet import quiet, told
+from kdbench.deploy.rounding import rounded
 from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
 from kdbench.errors import KdbenchError
 
@@ -73,13 +74,13 @@ def lower(subject: Subject) -> Lowered:
 def lower_int8(subject: Subject) -> Lowered:
     """The program in 8 bits: all of it, or all but the layer that gives the logits.
 
-    Ranges are read from training windows, and the choice is made by other training windows, as for ONNX; each is run by
-    ExecuTorch for it, since what XNNPACK cannot take shows there and not before.
+    Rounding is fitted and ranges are read on training windows, and the choice is made by other training windows, as for
+    ONNX; each is run by ExecuTorch for it, since what XNNPACK cannot take shows there and not before.
 
     Raises:
         KdbenchError: if XNNPACK cannot quantise the network.
     """
-    model, x = _plainer(subject), subject.windows(subject.check)
+    model, x = rounded(_plainer(subject), subject.windows(subject.fit)), subject.windows(subject.check)
     wanted = probabilities(subject.model, x).argmax(axis=1)
     found: dict[str, tuple[float, Any]] = {}
     wrong = KdbenchError("")
@@ -140,15 +141,16 @@ def run(program: bytes, x: Floats) -> Floats:
 
 def proven(path: Path, windows: int) -> list[int]:
     """Numbers of the bundled windows of which a file does not say what it should."""
-    from executorch.extension.pybindings import portable_lib
-
-    bundle = portable_lib._load_bundled_program_from_buffer(path.read_bytes())
     failed = []
-    for number in range(windows):
-        try:
-            bundle.verify_result_with_bundled_expected_output("forward", number, rtol=0, atol=NEAR)
-        except RuntimeError:
-            failed.append(number)
+    with quiet():
+        from executorch.extension.pybindings import portable_lib
+
+        bundle = portable_lib._load_bundled_program_from_buffer(path.read_bytes())
+        for number in range(windows):
+            try:
+                bundle.verify_result_with_bundled_expected_output("forward", number, rtol=0, atol=NEAR)
+            except RuntimeError:
+                failed.append(number)
     return failed
 
 

@@ -120,7 +120,7 @@ def _forms(subject: Subject, place: Path, made: Made) -> Iterator[Form]:
     export(subject.model, len(subject.sees), subject.use.length, place / WHOLE)
     yield of_onnx("ONNX, 32 bits", WHOLE, 32)
     try:
-        found = quantise(subject, place / WHOLE, place / INT8)
+        found = quantise(subject, place / INT8)
         yield of_onnx("ONNX, 8 bits", INT8, 8, found.said)
     except KdbenchError as error:
         (place / INT8).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from kdbench.deploy.quiet import told
+from kdbench.deploy.rounding import rounded
 from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
 from kdbench.errors import KdbenchError
 
@@ -108,15 +109,14 @@ def export(model: Whole, channels: int, length: int, path: Path) -> None:
     _strip(path)
 
 
-def quantise(subject: Subject, whole: Path, path: Path) -> Quantised:
+def quantise(subject: Subject, path: Path) -> Quantised:
     """Write a model with weights in 8 bits: activations in 8 bits too, or in 16 where that changes too many labels.
 
-    Ranges are read from training windows, and the choice is made by other training windows; the judged ones are not
-    looked at.
+    Weights are rounded so that errors cancel. Rounding and ranges are fitted on training windows, and the choice is
+    made by other training windows; the judged ones are not looked at.
 
     Args:
         subject: whose training windows calibrate.
-        whole: the model in float32.
         path: where to.
 
     Raises:
@@ -127,6 +127,8 @@ def quantise(subject: Subject, whole: Path, path: Path) -> Quantised:
     wanted = probabilities(subject.model, subject.windows(subject.check)).argmax(axis=1)
     found: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
+        whole = Path(place) / "rounded.onnx"
+        export(rounded(subject.model, subject.windows(subject.fit)), len(subject.sees), subject.use.length, whole)
         for bits in (8, 16):
             trial = Path(place) / f"{bits}.onnx"
             _quantise(subject, whole, trial, bits)

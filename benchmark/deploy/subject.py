@@ -29,6 +29,9 @@ CALIBRATED = 256
 CHECKED = 1024
 """Other training windows, by which one way to quantise is chosen over another."""
 
+FITTED = 2048
+"""Training windows that the rounding of weights is fitted on; none of those by which is chosen."""
+
 AS_RECORDED = 0.999
 """Share of windows to which the model must give the label that the record has for it: another processor may round."""
 
@@ -108,6 +111,12 @@ class Subject:
         """Other training windows, evenly spaced; where there are few, the same."""
         rest = np.setdiff1d(self.split.train, self.calibration)
         return _spread(rest if len(rest) else self.split.train, CHECKED)
+
+    @cached_property
+    def fit(self) -> Rows:
+        """Training windows, evenly spaced, none of `check` unless there are no others."""
+        rest = np.setdiff1d(self.split.train, self.check)
+        return _spread(rest if len(rest) else self.split.train, FITTED)
 
     @cached_property
     def probabilities(self) -> Floats:

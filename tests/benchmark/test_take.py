@@ -20,7 +20,7 @@ from kdbench.data import split
 from kdbench.deploy import executorch_forms
 from kdbench.deploy.c_form import SANITISED, compiled, compiler, run_c
 from kdbench.deploy.demo import runtime_folder
-from kdbench.deploy.onnx_forms import export, quantise
+from kdbench.deploy.onnx_forms import quantise
 from kdbench.deploy.subject import take as subject_of
 from kdbench.session import runtime
 from kdbench.spec.cell import Cell
@@ -304,16 +304,14 @@ def test_quantising_looks_at_no_window_that_is_judged(trained: Path, cache: Path
     data = load_data(part, runtime(store=trained, cache=cache, device="cpu"))
     subject = subject_of(Store(trained), digest, data)
     rows, person = subject.split, data.windows.person
-    for some in (subject.calibration, subject.check):
+    for some in (subject.calibration, subject.check, subject.fit):
         assert set(some.tolist()) <= set(rows.train.tolist())
         assert not set(person[some].tolist()) & set(person[rows.evaluation].tolist())
-    before = tmp_path / "model.onnx"
-    export(subject.model, len(subject.sees), subject.use.length, before)
-    first = quantise(subject, before, tmp_path / "one.onnx")
+    first = quantise(subject, tmp_path / "one.onnx")
     x = data.windows.x.copy()
     x[rows.evaluation] = np.nan  # a single look would spoil the ranges, or the choice
     blind = replace(subject, data=replace(data, windows=replace(data.windows, x=x)))
-    assert quantise(blind, before, tmp_path / "two.onnx") == first
+    assert quantise(blind, tmp_path / "two.onnx") == first
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
 
 

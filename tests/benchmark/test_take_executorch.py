@@ -74,6 +74,7 @@ class Given:
 
     model: Whole
     calibration: Any = range(32)
+    fit: Any = range(32)
     check: Any = range(32, 96)
 
     def windows(self, rows: Any) -> Any:

@@ -1,62 +1,65 @@
-"""What 8 bits change of all networks in a store: `python tests/speed/deploy.py STORE [METHOD ...]` takes its cells.
+"""What 8 bits change of the models in a store: `python tests/speed/deploy.py STORE [METHOD ...]` takes its cells.
 
-Prints a line of a table for each, written against the gate where that refuses; what has no form says why below.
+Of every row of the store's last matrix the cell of seed 0 is taken, or with methods the rows of these. Prints a line of
+a table for each as the gate judges it; what has no form says why below. The store keeps how they did.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 import tempfile
 from pathlib import Path
 
+from kdbench.commands.take import Chosen, last_plan, take
+from kdbench.errors import KdbenchError
+from kdbench.session import runtime
 from kdbench.store.records import Store
 
 FORMS = ("model.int8.onnx", "model.int8.pte")
+HEAD = "| dataset | student | method | macro-F1 | ONNX, kB | kept | lost | | ExecuTorch, kB | kept | lost | |"
 
 
 def main(root: str, *methods: str) -> None:
-    store, reasons = Store(Path(root)), []
-    print("| dataset | method | network | macro-F1 | ONNX, kB | labels kept | lost | ExecuTorch, kB | kept | lost |")
-    print("| :-- | :-- | :-- | --: | --: | --: | --: | --: | --: | --: |", flush=True)
-    for digest in sorted(store.digests()):
-        record = store.record(digest)
-        if record is None or record.status != "done" or (methods and record.cell["method"]["name"] not in methods):
+    store, reasons, seen = Store(Path(root)), [], set()
+    where = runtime(store=store.root, device="cpu", data_dir=os.environ.get("KDBENCH_DATA"))
+    plan = last_plan(where, None)
+    assert plan is not None, f"no matrix was run in {root}"
+    print(f"{HEAD}\n| :-- | :-- | :-- | --: {'| --: | --: | --: | :-- ' * len(FORMS)}|", flush=True)
+    for planned in plan.places:
+        row, pair = planned.place.row, planned.place.pair
+        record = store.record(planned.digest) if planned.digest is not None and planned.place.seed == 0 else None
+        if record is None or record.status != "done" or record.digest in seen or (methods and row not in methods):
             continue
+        seen.add(record.digest)
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / "taken"
-            command = [sys.executable, "-m", "kdbench", "take", digest, "-o", str(folder), "--store", root, "--force"]
-            ended = subprocess.run(command, capture_output=True, text=True)
-            if ended.returncode:
-                reasons.append(f"{digest}: {ended.stderr.splitlines()[-1]}")
+            try:
+                quiet = {"say": lambda line: None, "warn": lambda line: None}
+                take(Chosen(record.digest, "Taken by its digest."), where, folder, **quiet)
+            except KdbenchError as error:
+                reasons.append(f"{planned.place.name}: {error}")
                 continue
             card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        forms = {form["file"]: form for form in card["forms"]}
-        trained = card["trained"]
-        student = trained["student"]
-        settings = ", ".join(f"{key}={value}" for key, value in student["settings"].items() if value is not None)
-        whole = forms[""]["macro_f1"]
-        cells = [
-            card["data"]["name"],
-            trained["method"]["name"],
-            f"`{student['name']}({settings})`",
-            f"{100 * whole:.2f}",
-        ]
+        whole = card["forms"][0]["macro_f1"]
+        network = pair.partition(":")[0 if row == "teacher alone" else 2]
+        cells = [card["data"]["name"], f"`{network}`", row, f"{100 * whole:.2f}"]
         for file in FORMS:
-            form = forms.get(file)
-            cells += (
-                ["–"] * 3
-                if form is None
-                else [
-                    f"{form['bytes'] / 1000:.1f}",
-                    f"{100 * form['label_agreement']:.2f} %",
-                    f"{100 * (whole - form['macro_f1']):+.2f}",
-                ]
-            )
+            cells += _form(file, card, whole)
         print(f"| {' | '.join(cells)} |", flush=True)
-        reasons += [f"{student['name']}: {each}" for each in card["left_out"] if each.startswith("model.")]
+        reasons += [f"{network}: {each}" for each in card["left_out"] if each.startswith("model.")]
     print("\n" + "\n".join(f"- {each}" for each in dict.fromkeys(reasons)))
+
+
+def _form(file: str, card: dict, whole: float) -> list[str]:
+    """Size, labels kept, points of F1 lost and the verdict of a form."""
+    for verdict, forms in (("in", card["forms"]), ("refused", card["refused"])):
+        for form in forms:
+            if form["file"] == file:
+                lost = f"{100 * (whole - form['macro_f1']):+.2f}"
+                return [f"{form['bytes'] / 1000:.1f}", f"{100 * form['label_agreement']:.2f} %", lost, verdict]
+    return ["–", "–", "–", "none"]
 
 
 if __name__ == "__main__":
