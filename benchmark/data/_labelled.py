@@ -15,6 +15,7 @@ import numpy.typing as npt
 from kdbench.data._archive import Source
 from kdbench.data._base import Dataset, Windows, cut
 from kdbench.data._text import numbers
+from kdbench.errors import KdbenchError
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,8 +58,9 @@ class Cutter:
         good = known & whole
         starts = good & np.append(True, ~good[:-1] | (label[1:] != label[:-1]) | breaks[1:])
         begins = np.flatnonzero(starts)
+        ends = np.append(begins, len(label))[1:]
         used = 0
-        for begin, end in zip(begins.tolist(), np.append(begins[1:], len(label)).tolist(), strict=True):
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
             rows = int(good[begin:end].sum())  # all of them stand at its beginning
             windows = cut(rows, self.length, self.step)
             for start in windows:
@@ -148,13 +150,19 @@ class PublishedFormat(Dataset):
         """Read every person's file and cut it into windows.
 
         Raises:
-            KdbenchError: a file is missing or malformed (with its line).
+            KdbenchError: a file is missing, malformed (with its line), or gives no window.
         """
         source = self.given(source)
         cutter = Cutter(self.labels, length=self.length, step=self.length // 2, fill=self.fill)
         for person in self.known.people:
             member = self.member(person)
             table = numbers(source, member, columns=self.columns, missing=True)
+            before = cutter.counts.copy()
             cutter.add(person, *self.recording(source, member, table))
+            counts = cutter.counts - before
+            if not counts["rows in windows"]:
+                lost = ", ".join(f"{counts[key]} {key.removeprefix('rows ')}" for key in COUNTED[2:])
+                what = f"has no run of {self.length} rows under one activity: {lost}"
+                raise KdbenchError(f"{source.path}: {member} (person {person}) {what}, of {counts['rows']}")
         self._report = {**cutter.counts, "as many rows as published": cutter.counts["rows"] == self.known.rows}
         return cutter.windows(self.test_people)

@@ -12,6 +12,7 @@ from kdbench.data._archive import Source
 from kdbench.data._base import Channel, Description
 from kdbench.data._labelled import Floats, Original, PublishedFormat, Recording
 from kdbench.data._text import refuse
+from kdbench.errors import KdbenchError
 
 RATE, LENGTH, FILL = 100.0, 256, 10
 PLACES = ("hand", "chest", "ankle")
@@ -96,6 +97,9 @@ class Pamap2(PublishedFormat):
             what = f"begins with {times[row]:g} {label[row]:g}, wanted a time and an activity of PAMAP2"
             refuse(source, member, row + 1, what)
         step = np.diff(times, prepend=times[0])
+        ahead = step[step > 0]
+        if len(ahead) and not 1 / 1.5 < (own := 1 / float(np.median(ahead))) / RATE < 1.5:
+            raise KdbenchError(f"{source.path}: {member} goes at {own:.4g} Hz by its times, wanted {RATE:g} Hz")
         breaks = (step <= 0) | (step > 1.5 / RATE)
         signals = [table[:, FIRST + EACH * place :][:, part] for place in range(3) for part in (ACC, GYRO)]
         return np.hstack(signals), label.astype(np.int64), breaks

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 
-from kdbench.data._archive import Source
+from kdbench.data._archive import Source, reason
 from kdbench.data._base import Channel, Dataset, Description, Windows, cut
 from kdbench.data._resample import resampled
 from kdbench.errors import DataUnavailable, KdbenchError, absent
@@ -19,6 +19,9 @@ from kdbench.settings import Range
 
 ACTIVITIES, SESSIONS, INDEX = (f"metadata/{name}_df.csv" for name in ("activity", "session", "window"))
 SAMPLES, WINDOWS = "sessions/sessions.parquet", "windows/windows.parquet"
+WHOLE = ("session_id", "subject_id", "activity_id")
+"""Columns of whole numbers."""
+
 PACKAGE = "https://github.com/teco-kit/whar-datasets"
 
 
@@ -36,7 +39,7 @@ class Whar(Dataset):
 
     Args:
         path: the folder of one dataset, which holds ``metadata``; if relative, from the current one.
-        rate: Hz; the median of the sessions, rounded, where it is 0.
+        rate: Hz; where it is 0 the median of the sessions, a whole number if it is near one.
         overlap: of two windows that follow each other, as a part of their length.
     """
 
@@ -85,23 +88,22 @@ class Whar(Dataset):
             KdbenchError: a file is missing, not as the package writes it, or contradicts another.
         """
         source = self.given(source)
-        activities = {
-            row["activity_id"]: row["activity_name"]
-            for row in _rows(source, ACTIVITIES, "activity_id", "activity_name")
-        }
-        sessions = {
-            row["session_id"]: row for row in _rows(source, SESSIONS, "session_id", "subject_id", "activity_id")
-        }
-        asked = [row["session_id"] for row in _rows(source, INDEX, "session_id", "window_id")]
+        named = _rows(source, ACTIVITIES, "activity_id", "activity_name")
+        _distinct(source, ACTIVITIES, named, "activity_id", "activity_name")
+        activities = {row["activity_id"]: row["activity_name"] for row in named}
+        held = _rows(source, SESSIONS, "session_id", "subject_id", "activity_id")
+        _distinct(source, SESSIONS, held, "session_id")
+        sessions = {row["session_id"]: row for row in held}
+        index = _rows(source, INDEX, "session_id", "window_id")
+        _distinct(source, INDEX, index, "window_id")
+        asked = [row["session_id"] for row in index]
         chosen = sorted(set(asked), key=int)
         lost = [each for each in chosen if sessions.get(each, {}).get("activity_id") not in activities]
         if lost:
             raise KdbenchError(f"{source.path}: session {lost[0]} of {INDEX} has no activity in {SESSIONS}")
-        schema = _parquet(source, WINDOWS)
-        channels = [name for name in schema.schema_arrow.names if name != "window_id"]
-        length = round(schema.metadata.num_rows / len(asked))
+        channels, length = _cut_there(source, len(asked))
         signals = _sessions(source, chosen, channels)
-        rate = self.rate or float(round(np.median([1 / np.median(np.diff(times)) for times, _ in signals.values()])))
+        rate = self.rate or _even(float(np.median([_rate(times) for times, _ in signals.values()])))
         kept = sorted({sessions[session]["activity_id"] for session in chosen}, key=int)
         x: list[npt.NDArray[np.float32]] = []
         columns: list[tuple[int, int, int, int]] = []  # label, person, run, start of every window
@@ -146,10 +148,26 @@ def _rows(source: Source, member: str, *columns: str) -> list[dict[str, str]]:
     for number, row in enumerate(found, start=2):
         for column in columns:
             value = row.get(column) or ""
-            if not value or (column in ("session_id", "subject_id", "activity_id") and not value.isdecimal()):
+            if not value or (column in WHOLE and not _whole(value)):
                 what = f"has {value[:20]!a} as {column}, wanted what whar-datasets writes"
                 raise KdbenchError(f"{source.path}: {member} line {number} {what}")
     return found
+
+
+def _whole(text: str) -> bool:
+    """Whether it is a number as the package writes them, and one that 64 bits hold."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def _distinct(source: Source, member: str, rows: list[dict[str, str]], *columns: str) -> None:
+    """Refuse a table in which two rows say the same in a column that tells rows apart."""
+    for column in columns:
+        seen: dict[str, int] = {}
+        for number, row in enumerate(rows, start=2):
+            value = str(int(row[column])) if column in WHOLE else row[column]
+            if (first := seen.setdefault(value, number)) != number:
+                what = f"lines {first} and {number} have one {column}, {value[:20]!a}; wanted each once"
+                raise KdbenchError(f"{source.path}: {member} {what}")
 
 
 def _parquet(source: Source, member: str) -> Any:
@@ -163,7 +181,33 @@ def _parquet(source: Source, member: str) -> Any:
     try:
         return ParquetFile(BufferReader(source.read(member)))
     except (ArrowInvalid, OSError) as error:
-        raise KdbenchError(f"{source.path}: {member} is no parquet file ({str(error).splitlines()[0]})") from None
+        raise KdbenchError(f"{source.path}: {member} is no parquet file ({reason(error)})") from None
+
+
+def _read(source: Source, member: str, file: Any, columns: list[str]) -> Any:
+    from pyarrow import ArrowException
+
+    try:
+        return file.read(columns=columns)
+    except (ArrowException, OSError, ValueError) as error:
+        raise KdbenchError(f"{source.path}: {member} is damaged ({reason(error)})") from None
+
+
+def _cut_there(source: Source, count: int) -> tuple[list[str], int]:
+    """Channels and length of so many windows of the cache."""
+    file = _parquet(source, WINDOWS)
+    names = file.schema_arrow.names
+    if "window_id" not in names:
+        raise KdbenchError(f"{source.path}: {WINDOWS} has no column 'window_id', as whar-datasets writes it")
+    written = _read(source, WINDOWS, file, ["window_id"])["window_id"].to_numpy().astype(str)
+    ids, sizes = np.unique(written, return_counts=True)
+    if len(ids) != count:
+        raise KdbenchError(f"{source.path}: {WINDOWS} holds {len(ids)} windows and {INDEX} {count}; wanted as many")
+    if sizes.min() != sizes.max():
+        few, many = str(ids[np.argmin(sizes)]), str(ids[np.argmax(sizes)])
+        what = f"window {few[:20]!a} has {sizes.min()} samples and {many[:20]!a} {sizes.max()}; wanted one length"
+        raise KdbenchError(f"{source.path}: {WINDOWS}: {what}")
+    return [name for name in names if name != "window_id"], int(sizes[0])
 
 
 def _sessions(
@@ -175,7 +219,11 @@ def _sessions(
     lacking = [name for name in wanted if name not in file.schema_arrow.names]
     if lacking:
         raise KdbenchError(f"{source.path}: {SAMPLES} has no column {lacking[0]!r}, which {WINDOWS} has")
-    table = file.read(columns=wanted)
+    table = _read(source, SAMPLES, file, wanted)
+    kind = table.schema.field("timestamp").type
+    if not str(kind).startswith("timestamp") or table["timestamp"].null_count:
+        what = f"of type {kind}" if not table["timestamp"].null_count else "missing in some rows"
+        raise KdbenchError(f"{source.path}: timestamp in {SAMPLES} is {what}; wanted dates with time, as pandas has")
     owner = table["session_id"].to_numpy()
     seconds = table["timestamp"].to_numpy().astype("datetime64[ns]").astype(np.int64) / 1e9
     values = np.stack([table[name].to_numpy().astype(np.float64) for name in channels], axis=1)
@@ -187,14 +235,33 @@ def _sessions(
             what = "fewer than two samples" if len(rows) < 2 else "a value that is not finite"
             raise KdbenchError(f"{source.path}: session {session} of {SAMPLES} has {what}")
         first = np.append(True, np.diff(seconds[rows]) > 0)  # of samples at one time
+        if first.sum() < 2:
+            raise KdbenchError(f"{source.path}: all samples of session {session} of {SAMPLES} are of one time")
         found[session] = seconds[rows][first] - seconds[rows][0], values[rows][first]
     return found
+
+
+def _rate(times: npt.NDArray[np.float64]) -> float:
+    """Hz of a session. One step, in whole milliseconds, says little; all steps of the runs together do."""
+    step = np.diff(times)
+    inside = step[step <= _pause(step)]
+    return float(len(inside) / inside.sum())
+
+
+def _even(rate: float) -> float:
+    """A whole number where it is near one; else to four digits."""
+    return float(round(rate)) if abs(round(rate) - rate) <= 0.01 * rate else float(f"{rate:.4g}")
+
+
+def _pause(step: npt.NDArray[np.float64]) -> float:
+    """Seconds above which a step between two samples of a session is a pause; times are whole milliseconds."""
+    return float(1.5 * np.median(step) + 0.001)
 
 
 def _runs(
     times: npt.NDArray[np.float64], signals: npt.NDArray[np.float64]
 ) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """A session in parts without pauses; times are whole milliseconds."""
+    """A session in parts without pauses."""
     step = np.diff(times)
-    ends = np.flatnonzero(step > 1.5 * np.median(step) + 0.001) + 1
+    ends = np.flatnonzero(step > _pause(step)) + 1
     return list(zip(np.split(times, ends), np.split(signals, ends), strict=True))

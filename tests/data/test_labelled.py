@@ -196,6 +196,32 @@ def test_what_is_malformed_is_named(load: Load, name: str, make: Any, old: str, 
 
 
 @BOTH
+@pytest.mark.parametrize(("flaw", "words"), [("unlabelled", "3000 without a class"), ("NaN", "with values missing")])
+def test_a_person_without_a_usable_row_is_named_with_the_file_and_why(
+    load: Load, name: str, make: Any, flaw: str, words: str
+) -> None:
+    def change(person: int, table: Table) -> Table:
+        if person in (102, 3):
+            table[:, slice(4, 7) if flaw == "NaN" else 1 if name == "pamap2" else -1] = np.nan if flaw == "NaN" else 0
+            if name == "mhealth" and flaw == "NaN":
+                table[:, 0] = np.nan
+        return table
+
+    with pytest.raises(KdbenchError) as refused:
+        load(make(), members(name, change))
+    who = "subject102.dat (person 102)" if name == "pamap2" else "mHealth_subject3.log (person 3)"
+    assert f"{who} has no run of {make.length} rows under one activity: " in str(refused.value)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("every", [2, 4])
+def test_pamap2_s_file_at_another_rate_is_named_with_both(load: Load, every: int) -> None:
+    files = members("pamap2", lambda person, table: table[::every] if person == 102 else table)
+    with pytest.raises(KdbenchError, match=rf"subject102.dat goes at {100 // every} Hz by its times, wanted 100 Hz"):
+        load(SmallPamap2(), files)
+
+
+@BOTH
 def test_an_archive_in_an_archive_and_a_folder_give_the_same_windows(
     tmp_path: Path, zipped: Pack, name: str, make: Any
 ) -> None:

@@ -104,6 +104,83 @@ def test_a_pause_ends_a_run_and_two_samples_at_a_time_count_once(cache: Path, lo
     assert len(parted.windows.y) == 16 < whole
 
 
+def retimed(cache: Path, times: Callable[[npt.NDArray[Any]], Any]) -> None:
+    """Write other times, of those that were there, into the file of sessions."""
+    path = cache / "sessions/sessions.parquet"
+    samples = parquet.read_table(path)
+    place = samples.schema.get_field_index("timestamp")
+    changed = times(samples["timestamp"].to_numpy())
+    parquet.write_table(samples.set_column(place, "timestamp", pyarrow.array(changed)), path)
+
+
+@pytest.mark.parametrize("rate", [60.0, 64.0, 75.0, 128.0, 300.0, 12.5, 0.4, 0.01])
+def test_the_rate_is_that_of_whole_runs_and_not_of_times_in_whole_milliseconds(
+    cache: Path, load: Load, rate: float
+) -> None:
+    def at(times: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        number = np.round((times - BEGIN) / np.timedelta64(20, "ms"))
+        return BEGIN + np.round(number / rate * 1000).astype("timedelta64[ms]")
+
+    retimed(cache, at)
+    prepared = load()
+    assert prepared.description.rate == rate
+    assert prepared.report["runs"] == 8
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64, str])
+def test_times_that_are_no_dates_are_refused(cache: Path, load: Load, kind: type) -> None:
+    retimed(cache, lambda times: times.astype("datetime64[ms]").astype(np.int64).astype(kind))
+    with pytest.raises(KdbenchError, match=r"timestamp in sessions/sessions.parquet is of type .*; wanted dates"):
+        load()
+
+
+def test_times_that_are_all_one_are_refused(cache: Path, load: Load) -> None:
+    retimed(cache, lambda times: np.full(len(times), BEGIN))
+    with pytest.raises(KdbenchError, match=r"all samples of session 0 of sessions/sessions\.parquet are of one time"):
+        load()
+
+
+@pytest.mark.parametrize("member", ["sessions/sessions.parquet", "windows/windows.parquet"])
+def test_damaged_pages_are_refused_with_the_file_s_name(cache: Path, load: Load, member: str) -> None:
+    content = (cache / member).read_bytes()
+    end = int.from_bytes(content[-8:-4], "little") + 8  # of what the pages say of themselves
+    garbled = np.random.default_rng(0).bytes(len(content) - end - 4)
+    (cache / member).write_bytes(content[:4] + garbled + content[-end:])
+    with pytest.raises(KdbenchError) as refused:
+        load()
+    assert member in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("member", "more", "words"),
+    [
+        ("metadata/window_df.csv", "24,0,v", "holds 24 windows and metadata/window_df.csv 25"),
+        ("metadata/window_df.csv", "24,0,w0-0", "window_df.csv lines 2 and 26 have one window_id, 'w0-0'"),
+        ("metadata/session_df.csv", "12,0,3,1", "session_df.csv lines 2 and 14 have one session_id, '0'; wanted"),
+        ("metadata/activity_df.csv", "3,3,walking", "lines 2 and 5 have one activity_name, 'walking'; wanted"),
+        ("metadata/activity_df.csv", "3,01,running", "lines 3 and 5 have one activity_id, '1'; wanted"),
+        ("metadata/session_df.csv", f"12,12,{10**30},1", "line 14 has '10000000000000000000' as subject_id, wanted"),
+        ("metadata/session_df.csv", "12,12,٣,1", "line 14 has '\\u0663' as subject_id, wanted"),
+    ],
+)
+def test_tables_that_contradict_each_other_or_themselves_are_refused(
+    cache: Path, load: Load, member: str, more: str, words: str
+) -> None:
+    with (cache / member).open("a", encoding="utf-8") as file:
+        file.write(f"{more}\n")
+    with pytest.raises(KdbenchError) as refused:
+        load()
+    assert words in str(refused.value)
+
+
+def test_windows_of_two_lengths_are_refused(cache: Path, load: Load) -> None:
+    path = cache / "windows/windows.parquet"
+    parquet.write_table(parquet.read_table(path).slice(40), path)
+    with pytest.raises(KdbenchError, match="window 'w0-0' has 60 samples and 'w0-1' 100; wanted one length"):
+        load()
+
+
 @pytest.mark.parametrize(
     ("member", "content", "words"),
     [
