@@ -81,9 +81,10 @@ class Own(Dataset):
     a tenth of the labelled rows is lost, or a class on a side, or a person, results say so.
 
     ``"01"``, ``" 1"``, ``"1.0"`` and 1 are one person. Unless all people are numbers, they are numbered from 1 in the
-    order of their names, which ``report`` gives. Names that differ in blanks, signs, capitals or zeros before a number
-    alone are refused, as are a recording of two people, rows and windows that two people have, and a file whose times
-    contradict the rate. A file that is another one again is left out, and said.
+    order of their names, which ``report`` gives. Names that differ in blanks, signs, capitals or zeros around a number
+    alone are refused, as are what stands for a missing value in place of a name, a recording of two people, rows and
+    windows that two people have, and a file whose times contradict the rate (with ``resample``, by far), as a whole or
+    in a class or a stretch of it. A file that is another one again is left out, and said.
 
     A value that is not a finite number, a class that is not described or of which there is no window, and a column or
     array that is not there are errors that name the file and line; ``report`` names classes that only test people have.
@@ -93,7 +94,7 @@ class Own(Dataset):
     """
 
     name = "own"
-    version = 3
+    version = 4
     fixed = False
     whereabouts = ("path",)
     usage = "own(path=FOLDER) is a folder of yours; `kdbench show own` tells what to put there"
@@ -153,12 +154,16 @@ class Own(Dataset):
                 raise KdbenchError(f"{source.path}: class {name!r} has no window; {why}")
         self._described = about.description(parts.x.shape[2])
         found = dict(parts.report)
-        if len(taught) < len(met):
-            found["classes of test people alone"] = [about.classes[label] for label in sorted(met - taught)]
+        alone = [about.classes[label] for label in sorted(met - taught)]
+        if alone:
+            found["classes of test people alone"] = alone
         if any(isinstance(who, str) for who in parts.people):
             found["people"] = {str(number): str(who) for who, number in numbers.items()}
         if parts.account:
             found |= report(parts.account, set(parts.person[test].tolist()), _counted(parts))
+        if alone:
+            said = f"only test people have windows of class {', '.join(alone)}: no network can learn it"
+            found["warnings"] = [*found.get("warnings", ()), said]
         self._report = found
         return Windows(parts.x, parts.y, person, test, parts.recording, parts.start)
 

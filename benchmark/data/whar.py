@@ -44,6 +44,7 @@ class Whar(Dataset):
     """
 
     name = "whar"
+    version = 2
     fixed = False
     whereabouts = ("path",)
     usage = "whar(path=FOLDER) is a dataset that the whar-datasets package prepared; see `kdbench show whar`"

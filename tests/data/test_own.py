@@ -565,7 +565,7 @@ def test_a_wrong_recording_is_named_by_file_and_line(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "a.csv line 1: no 'subject' in its columns"),
+        (b"", "a.csv line 1 is empty, wanted names of columns"),
         (b"subject,activity,acc_x,acc_y\n1,walking,1,\xff\n", "a.csv line 2 is not UTF-8 text"),
         (b"subject,activity,acc_x,acc_y\n", "no run of one person and label has 4 samples"),
         (rows((1, "walking", 9)).encode(), "split wants two people or more with windows, found 1"),

@@ -277,7 +277,142 @@ def test_missing_values_are_refused_left_out_or_filled_as_is_said(load: Load, ho
         every_row_is_accounted_for(prepared)
 
 
+def retimed(person: int, clock: Callable[[int], float]) -> Cells:
+    """A recording whose row n is at ``clock(n)`` ms."""
+    return [[*row[:2], f"{clock(n):g}", *row[3:]] for n, row in enumerate(recording(person))]
+
+
+@pytest.mark.parametrize(
+    ("unit", "step", "gives", "way"),
+    [
+        ("s", 20, "0.05 Hz", 'with time_unit = "ms" it would be 50 Hz'),
+        ("us", 20, "5e+04 Hz", 'with time_unit = "ms" it would be 50 Hz'),
+        ("ms", 0.01, "1e+05 Hz", 'with time_unit = "s" it would be 100 Hz'),
+        ("ms", 1000, "1 Hz", "resample = true cannot make up what lies between; lower rate, or leave the file out"),
+        ("ms", 60, "16.67 Hz", "resample = true cannot make up what lies between"),
+    ],
+)
+def test_a_rate_that_no_resampling_brings_to_the_wanted_one_is_refused_with_both(
+    load: Load, unit: str, step: float, gives: str, way: str
+) -> None:
+    toml = TIMED.replace('time_unit = "ms"', f'time_unit = "{unit}"\nresample = true')
+    others = {"s": 0.02, "ms": 20, "us": 20000}[unit]
+    files = study(**{f"p{n}": retimed(n, lambda row, n=n: row * (step if n == 2 else others)) for n in (1, 2, 3)})
+    said = refusal(load, toml, files)
+    assert f"p2.csv (person 2): rate is 50 Hz, but column 'ms' in {unit} gives {gives}" in said
+    assert way in said
+
+
+@pytest.mark.parametrize("rate", [25, 40, 60, 100])
+@pytest.mark.parametrize("turns", [1, 2])
+def test_a_rate_that_changes_within_a_file_is_named_with_the_class_and_gap_is_no_way_out(
+    load: Load, rate: int, turns: int
+) -> None:
+    """In a class, or in the second of two stretches of it, beside hours at the right rate."""
+    rows, clock = [], 0.0
+    for turn in range(turns):
+        for part in recording(2, name="2")[:ROWS], recording(2 + 10 * turn, name="2")[ROWS:]:
+            own = rate if part[0][1] == "sitting" and turn == turns - 1 else 50
+            for row in part:
+                rows.append([*row[:2], f"{clock:.3f}", *row[3:]])
+                clock += 1000 / own
+    said = refusal(load, TIMED, study(p2=rows))
+    assert "p2.csv (person 2, sitting): rate is 50 Hz, but column 'ms' in ms gives " in said
+    assert f"{rate - 1}" in said or f"{rate}" in said
+    assert "resample = true" in said
+    assert "gap" not in said
+    resampled = load(TIMED + "resample = true\n", study(p2=rows))
+    assert "pause" not in resampled.report["account"]["person"]["2"]
+
+
+def test_rows_that_all_follow_a_pause_of_one_step_are_told_to_be_at_another_rate(load: Load) -> None:
+    rows = recording(2)[:ROWS] + recording(2)[ROWS : ROWS + 80 : 2]  # too few of them to be refused
+    said = load(TIMED, study(p2=rows)).report["rows lost"]
+    assert "these rows are 0.04 s apart, at 25 Hz; resample = true brings files to one rate" in said[0]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_person_of_whom_nothing_is_labelled_is_told_to_be_left_out(load: Load, missing: bool) -> None:
+    rows = [[row[0] if not missing else "n/a", "", *row[2:]] for row in recording(2)]
+    said = load(TIMED, study(p2=rows)).warnings
+    assert said == (() if missing else ("person 2 is left out: none of 300 rows has a label, from p2.csv",))
+    part = [[*row[:1], "", *row[2:]] for row in recording(2)]
+    assert load(TIMED, {**study(), "p2b": written(part)}).warnings == ()
+
+
+@pytest.mark.parametrize("toml", [ABOUT, TIMED])
+def test_a_file_without_rows_is_told(load: Load, toml: str) -> None:
+    assert load(toml, study(p4=[])).warnings == ("p4.csv has no rows",)
+
+
+@pytest.mark.parametrize("text", ["\n", " , ,\n", ",,,\n1,walking,0,1,1\n"])
+def test_a_file_without_names_of_columns_is_refused(load: Load, text: str) -> None:
+    assert "p4.csv line 1 is empty, wanted names of columns" in refusal(load, TIMED, {**study(), "p4": text})
+
+
+def test_a_class_of_test_people_alone_is_a_warning(load: Load) -> None:
+    files = {f"p{n}": written(recording(n)[: None if n == 3 else ROWS]) for n in (1, 2, 3)}
+    assert load(TIMED, files).warnings == ("only test people have windows of class sitting: no network can learn it",)
+
+
+@pytest.mark.parametrize("name", ["nan", "NaN", "NULL", "None", " n/a ", "NA"])
+def test_what_stands_for_a_missing_value_is_no_person(load: Load, name: str) -> None:
+    said = refusal(load, TIMED, study(p2=recording(2, name=name)))
+    assert f"p2.csv line 2 has person {name!r}, wanted a name or a number" in said
+    toml = TIMED.replace('"subject"', '["site", "subject"]').replace("test = [3]", 'test = ["a 3"]')
+    rows = [["a" if person != 2 else name, *row] for person in (1, 2, 3) for row in recording(person)]
+    said = refusal(load, toml, {"all": written(rows, "site,subject,activity,ms,acc_x,acc_y")})
+    assert f"all.csv line 302 has person {name!r}" in said
+
+
+@pytest.mark.parametrize("resample", ["", "resample = true\n"])
+@pytest.mark.parametrize("packet", [10, 25])
+def test_packets_are_not_told_to_be_resampled(load: Load, packet: int, resample: str) -> None:
+    files = study(p2=retimed(2, lambda row: 20 * (row - row % packet)))
+    said = refusal(load, TIMED + resample, files)
+    assert "p2.csv (person 2)" in said
+    assert "leave time out" in said
+    assert "resample" not in said
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rows_out_of_order_are_named_as_times_that_go_back(load: Load, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(300).tolist()
+    said = refusal(load, TIMED, study(p2=[recording(2)[row] for row in order]))
+    assert re.search(r"\d+ of \d+ times go back, so rows are not in the order of their times; sort them", said)
+    assert "resample" not in said
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_rows_that_each_stand_twice_are_not_told_to_go_without_a_time(load: Load, times: int) -> None:
+    prepared = load(TIMED, study(p2=[row for row in recording(2) for _ in range(times)]))
+    said = " ".join((*prepared.warnings, *prepared.report["rows lost"]))
+    assert "there are more rows than the rate says: leave out those that stand twice" in said
+    assert "leave time out" not in said
+
+
+@pytest.mark.parametrize(
+    ("missing", "column", "rows", "words"),
+    [
+        ("drop", 3, slice(0, 300), "holes of up to 300 rows are too long to fill: correct the file"),
+        ("fill 5", 3, slice(0, 300), "holes of up to 300 rows are too long to fill: correct the file"),
+        ("fill 5", 2, slice(0, 300, 20), "rows without a time cannot be filled: correct column 'ms'"),
+        ("fill 5", 3, slice(0, 3), "holes at the end of a run have no value on both sides"),
+        ("drop", 3, slice(40, 300, 20), 'missing = "fill 1" fills 13 of 13 holes'),
+        ("fill 5", 3, slice(40, 47), 'missing = "fill 7" fills 1 of 1 holes'),
+    ],
+)
+def test_filling_is_advised_only_where_it_helps(load: Load, missing: str, column: int, rows: slice, words: str) -> None:
+    cells = recording(2)
+    for row in cells[rows]:
+        row[column] = ""
+    said = load(TIMED + f'missing = "{missing}"\n', study(p2=cells)).report["rows lost"]
+    assert any(words in each for each in said)
+    assert 'fill N"' not in " ".join(said)
+
+
 ALIKE = [("S1", "S01"), ("s-1", "S_1"), ("P 3", "P3"), ("ann b.", "Ann-B"), ("#4", "4"), ("team2_p03", "Team 2 P3")]
+ALIKE += [("S1.0", "S1"), ("1.50", "1.5"), ("١", "1"), ("S٢", "s2"), ("-1", "1"), ("S1.", "S1"), ("a 2.500", "A2.5")]
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
@@ -290,7 +425,8 @@ def test_names_that_are_much_alike_are_refused_with_both_spellings_and_places(lo
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("1-1", "11"), ("S1", "S11"), ("ann", "anna"), ("1", "-1"), ("p1a2", "p12a")]
+    ("one", "other"),
+    [("1-1", "11"), ("S1", "S11"), ("ann", "anna"), ("1.5", "1.05.1"), ("p1a2", "p12a"), ("S1.5", "S15")],
 )
 def test_names_that_are_not_alike_are_two_people(load: Load, one: str, other: str) -> None:
     prepared = load(TIMED, study(p1=recording(1, name=one), p2=recording(2, name=other)))

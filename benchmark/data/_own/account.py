@@ -30,7 +30,7 @@ CAUSES = (IN, UNLABELLED, TWICE, MISSING, STILL, PAUSE, LABEL, PERSON, REST)
 
 @dataclass
 class Breaks:
-    """Where runs end by one cause: how often, where first, and how long pauses are, in seconds."""
+    """Where runs end by one cause: how often, where first, and how long pauses (seconds) or holes (rows) are."""
 
     count: int = 0
     first: str = ""
@@ -52,13 +52,15 @@ class Account:
         clock: the column of times; empty where there is none.
         gap: seconds of a pause that a run goes on after, as a text.
         step: seconds between two samples.
+        fill: values missing in a row that are filled at most.
     """
 
     def __init__(
-        self, classes: Sequence[str], people: list[Name], length: int, *, clock: str, gap: str, step: float
+        self, classes: Sequence[str], people: list[Name], length: int, *, clock: str, gap: str, step: float, fill: int
     ) -> None:
         self.classes, self.people, self.length = classes, people, length
-        self.clock, self.gap, self.step = clock, gap, step
+        self.clock, self.gap, self.step, self.fill = clock, gap, step, fill
+        self.crowded = False  # whether some recording has far more rows than its times and the rate allow
         self.rows: Counter[tuple[str, int, int, str]] = Counter()
         self.longest: Counter[tuple[int, int]] = Counter()  # samples of the longest run, by person and label
         self.breaks: dict[tuple[str, int], Breaks] = {}  # by cause and person
@@ -71,7 +73,7 @@ class Account:
             self.rows[file, person, label, cause] += rows
 
     def broken(self, cause: str, person: int, count: int, first: str, lengths: Sequence[float] = ()) -> None:
-        """Book ends of a person's runs; pauses with their lengths in seconds."""
+        """Book ends of a person's runs; pauses with their lengths in seconds, missing values in rows."""
         self.breaks.setdefault((cause, person), Breaks()).add(count, first, lengths)
 
     def counts(self, *, person: int | None = None, label: int | None = None) -> Counter[str]:
@@ -177,6 +179,13 @@ class Account:
     def _way_out(self, cause: str) -> str:
         if cause == PAUSE:
             return self._gap()
+        if cause == MISSING:
+            return self._hole()
+        if cause == STILL and self.crowded:
+            return (
+                "there are more rows than the rate says: leave out those that stand twice, or where several devices or "
+                "people stand in turn, name the column that tells them apart: recording"
+            )
         if cause == STILL:
             return (
                 "where rows are evenly spaced all the same, leave time out; where several devices or people stand in "
@@ -185,19 +194,37 @@ class Account:
         return {
             LABEL: "correct slips in the labels, or choose a shorter length",
             PERSON: "where people stand in turn, recording or time reads them apart",
-            MISSING: 'missing = "fill N" fills up to N samples in a row',
             REST: "a shorter length or step leaves less",
         }[cause]
 
     def _gap(self) -> str:
         """The gap that bridges the short ones among the pauses."""
-        lengths = self._breaks(PAUSE).lengths
+        lengths = sorted(self._breaks(PAUSE).lengths)
+        usual = lengths[len(lengths) // 2] if lengths else 0.0
+        if 2 * len(lengths) > self.counts()[PAUSE] and lengths[len(lengths) // 10] > 0.8 * usual:
+            return (
+                f"these rows are {usual:.3g} s apart, at {1 / usual:.3g} Hz; resample = true brings files to one rate"
+            )
         short = [length for length in lengths if length <= 10 * self.step]
         if not short:
             return "gap says how long a pause may be"
         digits = 10 ** (1 - math.floor(math.log10(max(short))))
         gap = math.ceil(max(short) * 1.01 * digits) / digits
         return f"gap = {gap:g} bridges {len(short)} of the {len(lengths)} pauses"
+
+    def _hole(self) -> str:
+        """How many missing rows to fill, or why that does not help."""
+        sizes = self._breaks(MISSING).lengths
+        if not sizes:
+            return f"rows without a time cannot be filled: correct column {self.clock!r}, or leave it out"
+        short = [size for size in sizes if self.fill < size <= self.length // 2]
+        if short:
+            return f'missing = "fill {max(short):g}" fills {len(short)} of {len(sizes)} holes, between two values'
+        if max(sizes) <= self.fill:
+            return "holes at the end of a run have no value on both sides to fill them from"
+        return (
+            f"holes of up to {max(sizes):g} rows are too long to fill: correct the file, or leave it or a channel out"
+        )
 
 
 def _causes(counts: Mapping[str, int]) -> list[str]:

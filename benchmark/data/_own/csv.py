@@ -7,6 +7,7 @@ import csv
 import io
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbench.data._archive import Source
-from kdbench.data._own.people import People
+from kdbench.data._own.people import ABSENT, People
 from kdbench.data._own.settings import ISO, UNITS, Told
 from kdbench.data._own.table import TOML
 from kdbench.data._own.times import dates, is_date
@@ -26,9 +27,6 @@ from kdbench.errors import KdbenchError, nearest
 Floats = npt.NDArray[np.float64]
 
 NARROW = f"; if it is none of the recordings, narrow files in {TOML}"
-ABSENT = frozenset({"", "nan", "na", "n/a", "null", "none"})
-"""What stands where a value is missing, in small letters."""
-
 LOOKED_AT = 2000
 """Rows by which it is judged whether devices stand in turn."""
 
@@ -73,6 +71,7 @@ class Reader:
         assert about.recordings is not None
         self.source, self.about, self.spec, self.people = source, about, about.recordings, people
         names = {name: label for label, name in enumerate(about.classes)}
+        self.unlabelled: Counter[tuple[str, str]] = Counter()  # rows without a label, by file and what names a person
         self.labels = {text: names[name] for text, name in (self.spec.labels or {n: n for n in names}).items()}
 
     def rows(self, member: str, columns: Sequence[str], *, labelled: bool = True) -> Rows:
@@ -103,6 +102,8 @@ class Reader:
         first: list[list[str]] = []
         try:
             header = [name.strip() for name in next(reader, [])]
+            if not any(header):
+                refuse(self.source, member, 1, f"is empty, wanted names of columns{NARROW}")
             places = [self._place(member, header, name) for name in wanted]
             cells: list[list[str]] = [[] for _ in places]
             for row in reader:
@@ -162,8 +163,12 @@ class Reader:
         person = np.full(len(written), -1)
         for row, (who, what) in enumerate(zip(written, label.tolist(), strict=True)):
             if what >= 0 and who not in known:
-                known[who] = self.people.index(who, f"{self.source.path}: {text.member} line {text.line[row]}")
+                parts = [text.columns[name][row] for name in self.spec.person.columns]
+                lacking = next(filter(self._missing, parts), who)  # one of several columns is enough
+                known[who] = self.people.index(lacking, f"{self.source.path}: {text.member} line {text.line[row]}")
             person[row] = known.get(who, -1)
+            if what < 0:
+                self.unlabelled[text.member, who] += 1
         return person
 
     def _recordings(self, text: _Text) -> Integers:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from unicodedata import normalize
+from unicodedata import decimal, normalize
 
 from kdbench.errors import KdbenchError
 
 Name = int | str
+
+ABSENT = frozenset({"", "nan", "na", "n/a", "null", "none"})
+"""What stands where a value or a name is missing, in small letters."""
 
 
 def person_name(written: Name) -> Name:
@@ -22,15 +25,17 @@ def person_name(written: Name) -> Name:
 
 
 def _alike(name: Name) -> Hashable:
-    """What two names have in common that differ in blanks, signs, capitals or zeros before a number alone.
+    """What two names have in common that differ in blanks, signs, capitals, digits' script or zeros around a number.
 
     >>> _alike("S_01") == _alike("s 1"), _alike("1-1") == _alike("11")
     (True, False)
     """
     if isinstance(name, int):
-        return (f"#{name}",)
+        return (f"#{abs(name)}",)
     alike: list[str] = []
-    for part in re.findall(r"\d+|[^\W\d_]+", name.casefold()):
+    text = re.sub(r"\d", lambda digit: str(decimal(digit[0])), name.casefold())
+    text = re.sub(r"(?<![\d.])(\d+\.\d*?)0+(?![\d.])", r"\1", text)  # 1.50 is 1.5, and 1.0 is 1
+    for part in re.findall(r"\d+|[^\W\d_]+", text):
         if part.isdigit():
             alike.append(f"#{part.lstrip('0') or '0'}")
         elif alike and not alike[-1].startswith("#"):
@@ -58,13 +63,13 @@ class People:
             return self._index[written]
         name = person_name(written)
         if name not in self._index:
-            if name == "" or not str(name).isprintable():
+            if str(name).lower() in ABSENT or not str(name).isprintable():
                 raise KdbenchError(f"{where} has person {ascii(written)[:40]}, wanted a name or a number")
             other, there = self._spelt.setdefault(_alike(name), (name, where))
             if other != name:
                 raise KdbenchError(
                     f"{where} has person {name!r}, but {there} {other!r}; wanted one spelling of a person: blanks, "
-                    "signs, capitals and zeros before a number do not tell two people apart"
+                    "signs, capitals, digits' script and zeros around a number do not tell two people apart"
                 )
             self._index[name] = len(self.names)
             self.names.append(name)

@@ -10,7 +10,7 @@ from kdbench.data._base import cut
 from kdbench.data._own.account import IN, MISSING, PAUSE, REST, STILL, TWICE, Account
 from kdbench.data._own.csv import Reader, Rows
 from kdbench.data._own.joined import grouped, joined
-from kdbench.data._own.people import People
+from kdbench.data._own.people import ABSENT, Name, People, person_name
 from kdbench.data._own.runs import Run, in_order, runs, steps
 from kdbench.data._own.table import TOML
 from kdbench.data._own.times import contradiction
@@ -31,7 +31,13 @@ class _Cutter:
         gap = self.spec.gap or 1.5 / about.rate
         said = f"{gap:g}" if self.spec.gap or not self.spec.resample else "1.5 samples'"
         self.account = Account(
-            about.classes, self.people.names, self.spec.length, clock=self.spec.time, gap=said, step=1 / about.rate
+            about.classes,
+            self.people.names,
+            self.spec.length,
+            clock=self.spec.time,
+            gap=said,
+            step=1 / about.rate,
+            fill=self.spec.fill or 0,
         )
         self.runs: list[Run] = []
         self.rows = 0
@@ -41,19 +47,34 @@ class _Cutter:
 
     def read(self, files: list[str]) -> None:
         """Add what is in files."""
+        empty: list[str] = []
         for group in grouped(self.source, files, self.spec.parts):
             rows = joined(self.reader, self.about, group)
             self.rows += len(rows.line)
             if rows.turns:
                 self._turns.setdefault(rows.turns, []).append(rows.member)
-            if not self._twin(rows):
+            if not len(rows.line):
+                empty.append(f"{rows.member} has no rows")
+            elif not self._twin(rows):
                 self._divide(rows)
         self._compare()
         for column, members in self._turns.items():
             where = members[0] + (f" and {len(members) - 1} more" if len(members) > 1 else "")
             what = f"column {column!r} goes to and fro row by row in {where}"
             self.account.notes.append(f"{what}; recording = {column!r} reads its recordings apart")
-        self.account.notes[:] = _few(self.account.notes)
+        self.account.notes[:] = [*_few(self._unheard()), *_few(empty), *_few(self.account.notes)]
+
+    def _unheard(self) -> list[str]:
+        """Say who has rows, but none with a label."""
+        found: dict[Name, list[tuple[str, int]]] = {}
+        for (member, written), rows in self.reader.unlabelled.items():
+            who = person_name(written)
+            if who not in self.people.names and str(who).lower() not in ABSENT:
+                found.setdefault(who, []).append((member, rows))
+        return [
+            f"person {who} is left out: none of {sum(rows for _, rows in where)} rows has a label, from {where[0][0]}"
+            for who, where in found.items()
+        ]
 
     def _twin(self, rows: Rows) -> bool:
         """Whether a file is another one again, which is said."""
@@ -75,20 +96,34 @@ class _Cutter:
 
     def _divide(self, rows: Rows) -> None:
         rows, stream = in_order(rows, self.spec)
-        found = [(who, each) for who, each in steps(rows, stream) if (each > 0).any()]
-        rate = self.about.rate
-        for who, each in found:
-            wrong = contradiction(each, rate, self.spec.time, rows.unit) if not self.spec.resample else None
-            if wrong:
-                where = f"{self.source.path}: {TOML}: {rows.member} (person {self.people.names[who]}): {wrong}"
-                raise KdbenchError(f"{where}; wanted equal; resample = true brings every file to {rate:g} Hz")
-        gap = self.spec.gap or 1.5 / rate
-        if self.spec.resample and not self.spec.gap and found:
-            gap = 1.5 * float(np.median(np.concatenate([each[each > 0] for _, each in found])))
+        usual = [self._usual(rows, who, parts) for who, parts in steps(rows, stream)]
+        gap = self.spec.gap or 1.5 / self.about.rate
+        if self.spec.resample and not self.spec.gap:
+            gap = 1.5 * max(usual, default=0.0) or gap
         for who in np.unique(rows.person[rows.label >= 0]).tolist():
             mine = (rows.label >= 0) & (rows.person == who)
             self.shared.add(rows.member, self.people.names[who], rows.values[mine])
         self.runs += runs(rows, stream, self.spec, gap, self.account)
+
+    def _usual(self, rows: Rows, who: int, parts: list[tuple[int, npt.NDArray[np.float64]]]) -> float:
+        """The step between the times of a recording, in seconds, the longest where it changes; 0 if there is none.
+
+        Raises:
+            KdbenchError: the times contradict the rate, as a whole or in a part.
+        """
+        rate, whole = self.about.rate, parts[0][1]
+        said = [
+            (label, wrong)
+            for label, each in parts
+            if (wrong := contradiction(each, rate, self.spec.time, rows.unit, resample=self.spec.resample))
+        ]
+        if said:
+            label, wrong = said[0] if len(said) == len(parts) else said[-1]
+            whose = f"person {self.people.names[who]}" + (f", {self.about.classes[label]}" if label >= 0 else "")
+            raise KdbenchError(f"{self.source.path}: {TOML}: {rows.member} ({whose}): {wrong}")
+        ahead = [each[each > 0] for _, each in parts if (each > 0).any()]
+        self.account.crowded |= bool(ahead) and len(whole) > 1.5 * rate * float(ahead[0].sum())
+        return max((float(np.median(each)) for each in ahead), default=0.0)
 
     def _compare(self) -> None:
         """Say which files agree in part; refuse those of two people."""

@@ -71,17 +71,31 @@ def _taken(rows: Rows, which: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> 
     return replace(rows, **arrays, time=None if rows.time is None else rows.time[which])
 
 
-def steps(rows: Rows, stream: Integers) -> Iterator[tuple[int, Floats]]:
-    """Person and steps between the times of neighbouring labelled rows, for every recording of a file."""
+STRETCH = 50
+"""Steps in a row, or of a class, that tell their rate by themselves."""
+
+
+def steps(rows: Rows, stream: Integers) -> Iterator[tuple[int, list[tuple[int, Floats]]]]:
+    """Steps between the times of neighbouring labelled rows, for every recording of a file, with the person.
+
+    First of the recording as a whole (label -1); then, since a device may change its rate on the way, of every class
+    and every stretch under one label in it that is long enough, with the label.
+    """
     if rows.time is None or len(rows.line) < 2:
         return
     same = (np.diff(stream) == 0) & (np.diff(rows.person) == 0) & (np.diff(rows.label) == 0) & (rows.label[1:] >= 0)
     apart = np.diff(rows.time)
     same &= np.isfinite(apart)
     for one in np.unique(stream):
-        mine = same & (stream[1:] == one)
-        if mine.any():
-            yield int(rows.person[1:][mine][0]), apart[mine]
+        mine = np.flatnonzero(same & (stream[1:] == one))
+        if not len(mine):
+            continue
+        label = rows.label[mine + 1]
+        classes = [mine[label == each] for each in np.unique(label)]
+        stretches = np.split(mine, np.flatnonzero(np.diff(mine) > 1) + 1)
+        parts = [part for part in (*classes, *stretches) if STRETCH <= len(part) < len(mine)]
+        named = [(int(rows.label[part[0] + 1]), apart[part]) for part in parts]
+        yield int(rows.person[mine[0] + 1]), [(-1, apart[mine]), *named]
 
 
 def runs(rows: Rows, stream: Integers, spec: RecordingFiles, gap: float, account: Account) -> list[Run]:
@@ -100,7 +114,9 @@ def runs(rows: Rows, stream: Integers, spec: RecordingFiles, gap: float, account
     _book(account, _taken(rows, lost), MISSING)
     for who in np.unique(rows.person[lost]).tolist():
         mine = np.flatnonzero(lost & (rows.person == who))
-        account.broken(MISSING, who, len(mine), f"{rows.member} line {rows.line[mine[0]]}")
+        holes = np.split(mine, np.flatnonzero(np.diff(mine) > 1) + 1)
+        sizes = [len(hole) for hole in holes if rows.time is None or np.isfinite(rows.time[hole]).all()]
+        account.broken(MISSING, who, len(mine), f"{rows.member} line {rows.line[mine[0]]}", sizes)
     unlabelled = rows.label < 0
     _book(account, _taken(rows, unlabelled), UNLABELLED)
     kept = np.flatnonzero(~lost)

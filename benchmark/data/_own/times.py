@@ -53,31 +53,53 @@ def dates(texts: Sequence[str], missing: Callable[[str], bool]) -> Floats:
     return seconds
 
 
-def contradiction(steps: Floats, rate: float, column: str, unit: str) -> str | None:
-    """What steps between times, in seconds, say against a rate in Hz; None where they agree."""
+SLOWEST, FASTEST = 0.45, 100.0
+"""Of a rate that files are brought to, what their own may be. Beyond these, times are in another unit or no times."""
+
+
+def contradiction(steps: Floats, rate: float, column: str, unit: str, *, resample: bool) -> str | None:
+    """What steps between times, in seconds, say against a rate in Hz, and the way out; None where they agree.
+
+    ``resample``: whether the file is brought to the rate, so that its own may be another one.
+    """
     ahead = steps[steps > 0]
     if not len(ahead):
         return None
+    own = 1 / float(np.median(ahead))
+    if (len(ahead) < 4 or SLOWEST <= own / rate <= FASTEST) if resample else _agree(steps, rate):
+        return None
+    said = f"rate is {rate:g} Hz, but column {column!r} in {unit} gives {own:.4g} Hz"
+    still, back = int((steps == 0).sum()), int((steps < 0).sum())
+    if 5 * still > len(steps):
+        what = f"{still} of {len(steps)} times stand still, as where a sensor sends packets"
+        return f"{said}: {what}; where rows are evenly spaced all the same, leave time out"
+    if 5 * back > len(steps):
+        what = f"{back} of {len(steps)} times go back, so rows are not in the order of their times"
+        return f"{said}: {what}; sort them, or name the column that tells recordings in turn apart: recording"
+    if way := _unit(own, rate, unit, (SLOWEST, 10.0) if resample else (1 - RATE_TOLERANCE, 1 + RATE_TOLERANCE)):
+        return said + way
+    if not resample:
+        return f"{said}; wanted equal; resample = true brings every file to {rate:g} Hz"
+    low = "resample = true cannot make up what lies between; lower rate, or leave the file out"
+    return f"{said}; {low if own < rate else 'correct time_unit, or raise rate'}"
+
+
+def _agree(steps: Floats, rate: float) -> bool:
+    ahead = steps[steps > 0]
     # Of few steps, the median of those that waver is itself uncertain.
     tolerance = max(RATE_TOLERANCE, 1.5 / np.sqrt(len(ahead))) if len(ahead) < 200 else RATE_TOLERANCE
     median = float(np.median(ahead))
     near = steps[(steps >= 0) & (steps <= 3 / rate)]
     means = [float(near.mean())] if 2 * len(near) > len(steps) else []  # of bursts, the mean is right
-    if any(abs(step * rate - 1) <= tolerance for step in (median, *means)):
-        return None
-    said = f"rate is {rate:g} Hz, but column {column!r} in {unit} gives {1 / median:.4g} Hz"
-    still = int((steps == 0).sum())
-    if 5 * still > len(steps):
-        what = f"{still} of {len(steps)} times stand still, as where a sensor sends packets"
-        return f"{said}: {what}; where rows are evenly spaced all the same, leave time out"
-    return said + _unit(median, rate, unit)
+    return any(abs(step * rate - 1) <= tolerance for step in (median, *means))
 
 
-def _unit(median: float, rate: float, unit: str) -> str:
-    """The unit in which the times would be right."""
+def _unit(own: float, rate: float, unit: str, near: tuple[float, float]) -> str:
+    """The unit in which the times would be right; ``near``: shares of the rate that are."""
     if unit == ISO:
         return ""
     for other, many in UNITS.items():
-        if abs(median * UNITS[unit] / many * rate - 1) <= RATE_TOLERANCE:
-            return f'; with time_unit = "{other}" it would be {many / UNITS[unit] / median:.4g} Hz'
+        would = own * many / UNITS[unit]
+        if near[0] <= would / rate <= near[1]:
+            return f'; with time_unit = "{other}" it would be {would:.4g} Hz'
     return ""
