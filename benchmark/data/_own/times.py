@@ -63,19 +63,20 @@ def contradiction(steps: Floats, rate: float, column: str, unit: str, *, resampl
     ``resample``: whether the file is brought to the rate, so that its own may be another one.
     """
     ahead = steps[steps > 0]
+    still, back = int((steps == 0).sum()), int((steps < 0).sum())
+    order = f"{back} of {len(steps)} times go back, so rows are not in the order of their times"
+    order += "; sort them, or name the column that tells recordings in turn apart: recording"
     if not len(ahead):
-        return None
+        return f"column {column!r}: {order}" if back >= 4 else None
     own = 1 / float(np.median(ahead))
     if (len(ahead) < 4 or SLOWEST <= own / rate <= FASTEST) if resample else _agree(steps, rate):
         return None
     said = f"rate is {rate:g} Hz, but column {column!r} in {unit} gives {own:.4g} Hz"
-    still, back = int((steps == 0).sum()), int((steps < 0).sum())
     if 5 * still > len(steps):
         what = f"{still} of {len(steps)} times stand still, as where a sensor sends packets"
         return f"{said}: {what}; where rows are evenly spaced all the same, leave time out"
     if 5 * back > len(steps):
-        what = f"{back} of {len(steps)} times go back, so rows are not in the order of their times"
-        return f"{said}: {what}; sort them, or name the column that tells recordings in turn apart: recording"
+        return f"{said}: {order}"
     if way := _unit(own, rate, unit, (SLOWEST, 10.0) if resample else (1 - RATE_TOLERANCE, 1 + RATE_TOLERANCE)):
         return said + way
     if not resample:
