@@ -534,6 +534,9 @@ def test_sensors_in_files_of_their_own_are_joined_by_time(load: Load) -> None:
     assert re.search(r"p2_acc\.csv line 162 has no value of p2_gyro\.csv within .* s of its time", said)
     fewer = load(toml + 'missing = "drop"\n', short)
     assert fewer.report["account"]["person"]["2"]["missing values"] > 100
+    for rows in (0, 1):
+        empty = files | {"p2_gyro": "\n".join(files["p2_gyro"].splitlines()[: rows + 1]) + "\n"}
+        assert f"p2_gyro.csv has {rows} rows, too few to be joined with p2_acc.csv" in refusal(load, toml, empty)
     lone = files | {"p4_acc": files["p1_acc"]}
     assert "p4_acc.csv has no file of part 'gyro' beside it" in refusal(load, toml, lone)
 

@@ -56,6 +56,9 @@ def joined(reader: Reader, about: About, group: dict[str, str]) -> Rows:
         more = reader.rows(group[part], [n for n, here in zip(names, mine, strict=True) if here], labelled=False)
         values[:, mine] = _at(rows, more, about)
         lacking = np.isnan(values[:, mine]).any(axis=1) & (rows.label >= 0)
+        if lacking.any() and reader.spec.fill is None and len(more.line) < 2:
+            what = f"{group[part]} has {len(more.line)} rows, too few to be joined with {group[first]}"
+            raise KdbenchError(f'{reader.source.path}: {what}; missing = "drop" leaves these out')
         if lacking.any() and reader.spec.fill is None:
             what = (
                 f"has no value of {group[part]} within {_wide(more, about):.2g} s of its time, as {lacking.sum()} rows"
