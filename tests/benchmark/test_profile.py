@@ -279,7 +279,7 @@ def test_times_are_in_no_table_that_runs_are_compared_by(call: Callable[..., Any
 
 def test_lists_of_pairs_are_listed_and_shown(call: Callable[..., Any]) -> None:
     listed = call("list", "pairs").out.splitlines()
-    assert [line.split()[0] for line in listed] == ["headline", "paper", "cross_family", "compression"]
+    assert [line.split()[0] for line in listed] == ["headline", "paper", "cross_family", "compression", "micro"]
     assert "resnet_lstman:fcn(width=0.25)" in call("show", "compression").out.splitlines()
     both = call("show", "paper").out
     assert "paper (matrix)" in both
