@@ -65,7 +65,7 @@ def draw(seen: Seen, width: float) -> "Figure":
     figure.supxlabel("\n".join(filter(None, ["epoch", left_out(more, "row")])), fontsize=8)
     said = "accuracy (%)" if accuracy else "loss (share of the first)"
     figure.supylabel(said, fontsize=8)
-    _legend(figure, looks, width, accuracy=accuracy, left_out=len(seen.table.blocks) - len(blocks))
+    _legend(figure, looks, width, accuracy=accuracy, more=len(seen.table.blocks) - len(blocks))
     return figure
 
 
@@ -113,9 +113,7 @@ def _furnish(axes: "Axes", heading: str) -> None:
     seaborn.despine(ax=axes)
 
 
-def _legend(
-    figure: "Figure", looks: dict[Block, dict[str, Any]], width: float, *, accuracy: bool, left_out: int
-) -> None:
+def _legend(figure: "Figure", looks: dict[Block, dict[str, Any]], width: float, *, accuracy: bool, more: int) -> None:
     same_pair = len({block.pair for block in looks}) == 1
     said: dict[str, Look] = {
         (block.dataset if same_pair else f"{block.dataset}, {block.pair}"): {"linewidth": 1.2, **look}
@@ -123,6 +121,6 @@ def _legend(
     }
     if accuracy:
         said["on judged windows, at the end"] = {**RING, "color": "0.3", "linestyle": "none"}
-    if left_out:
-        said[f"{left_out} more blocks not drawn"] = {"linestyle": "none"}
+    if more:
+        said[left_out(more, "block")] = {"linestyle": "none"}
     legend_above(figure, said, width)

@@ -6,7 +6,7 @@ from kdbench.results.figures._looks import CHARACTER, kind_of, kinds_legend, loo
 from kdbench.results.figures.panels import wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
-from kdbench.results.statistics.ranks import WITNESSES, rank_intervals, ranks
+from kdbench.results.statistics.ranks import WITNESSES
 from kdbench.results.tables.family import Family
 from kdbench.text import counted
 
@@ -31,8 +31,7 @@ def draw(seen: Seen, width: float) -> "Figure":
     if found.panel.witnesses < WITNESSES:
         groups = counted(found.panel.witnesses, "group")
         raise ValueError(f"no diagram of ranks: {groups} of people, {WITNESSES} are wanted")
-    places = ranks(found.panel.block_means.round(12)).mean(axis=1)
-    spans = rank_intervals(found.panel.by_person, found.panel.groups)
+    places, spans = found.places, found.place_intervals
     order = sorted(range(len(found.rows)), key=lambda m: float(places[m]))
     labels = [wrapped(found.rows[m].label, LONGEST) for m in order]
     figure = Figure(figsize=(width, 1.1 + 0.24 * len(order)), layout="constrained")
