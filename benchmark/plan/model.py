@@ -126,6 +126,7 @@ def origin_of(cell: Cell) -> tuple[str, str]:
 
 
 def _planned(plain: Mapping[str, Any]) -> Planned:
-    where = {key: value for key, value in plain.items() if key not in ("digest", "reason")}
-    role = RowRole(where.pop("part", None) or where["role"])  # as it was called before it was called a role
-    return Planned(Place(**{**where, "role": role}), plain["digest"], plain["reason"])
+    where = dict(plain)
+    filled = where.pop("digest"), where.pop("reason")
+    where["role"] = RowRole(where.pop("part", None) or where["role"])  # as it was called before it was called a role
+    return Planned(Place(**where), *filled)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from kdbench.catalog.names import DATASET_NAMES, METHOD_NAMES, NETWORK_NAMES, REFERENCE_NAMES, Names
 from kdbench.errors import KdbenchError
+from kdbench.provenance.known import KNOWN
 from kdbench.provenance.reach import CodeUnavailable, Entry, reached_hash
 from kdbench.results.entry import Freshness
 from kdbench.results.record import WEIGHTS, Record
@@ -124,6 +125,9 @@ def _named(cell: Cell) -> list[tuple[Names, Part]]:
 @cache
 def _version(names: Names, name: str) -> object:
     try:
+        names.find(name)
+        if name in names.built_in:
+            return KNOWN.answer(f"version of {names.kind} {name}", lambda: _class_of(names, name).attribute("version"))
         return _class_of(names, name).attribute("version")
     except KdbenchError:  # a plug-in that is not installed here
         return None
@@ -131,17 +135,23 @@ def _version(names: Names, name: str) -> object:
 
 @cache
 def _loop(entries: tuple[Entry, ...]) -> str:
-    return reached_hash(*entries)
+    question = " ".join(f"{entry.module}:{entry.name}" for entry in entries)
+    return str(KNOWN.answer(question, lambda: reached_hash(*entries)))
 
 
 @cache
 def _protocol(name: str) -> str:
-    return reached_hash(Entry.stating("kdbench.data._protocols", "name", name))
+    def found() -> str:
+        return reached_hash(Entry.stating("kdbench.data._protocols", "name", name))
+
+    return str(KNOWN.answer(f"protocol {name}", found))
 
 
 @cache
 def _of(names: Names, name: str) -> str:
     definition = names.find(name)
+    if name in names.built_in:
+        return str(KNOWN.answer(f"{names.kind} {name}", lambda: reached_hash(_class_of(names, name))))
     try:
         return reached_hash(_class_of(names, name))
     except CodeUnavailable:

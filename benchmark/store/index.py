@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
@@ -20,6 +20,7 @@ from typing import Any
 
 from kdbench.files import write_whole
 from kdbench.results.record import Record
+from kdbench.store.long_json import from_long_json
 from kdbench.store.records import Store
 
 NAME = "index.json"
@@ -28,7 +29,7 @@ WORTH = 200
 SETTLED_NS = 2 * 10**9
 """A file as young as this could be replaced once more within one tick of the file system's clock."""
 
-FIELDS = tuple(field.name for field in fields(Record))
+FIELDS = tuple(field.name for field in fields(Record) if field.name != "cell")
 STAMPED = 3
 """Numbers of a stamp, which come first in a record's row."""
 
@@ -81,14 +82,21 @@ def _stamp(store: Store, digest: str) -> Stamp | None:
 
 
 def _write(store: Store, known: Known) -> None:
-    """A line with the checksum of the next one, which has every value of a field once, and records by their numbers."""
+    """A line with the checksum of the next one, which has every value once, and records by the numbers of theirs."""
     values: dict[str, int] = {}
     rows = {
-        digest: [*stamp, *(values.setdefault(_text(getattr(record, name)), len(values)) for name in FIELDS)]
+        digest: [*stamp, *(values.setdefault(_text(value), len(values)) for value in _split(record))]
         for digest, (stamp, record) in known.items()
     }
     body = f'{{"fields":{_text(FIELDS)},"values":[{",".join(values)}],"records":{_text(rows)}}}'.encode()
     write_whole(store.root / NAME, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+
+
+def _split(record: Record) -> Iterator[Any]:
+    """What a record says, in parts that many records share."""
+    yield from (getattr(record, name) for name in FIELDS)
+    yield list(record.cell)
+    yield from record.cell.values()
 
 
 def _text(value: Any) -> str:
@@ -112,13 +120,19 @@ def _parsed(path: Path, stamp: tuple[int, ...]) -> Known:
         check, _, body = path.read_bytes().partition(b"\n")
         if hashlib.sha256(body).hexdigest().encode() != check:
             return {}
-        plain = json.loads(body)
+        plain = from_long_json(body)
         if tuple(plain["fields"]) != FIELDS:
             return {}
         value = plain["values"].__getitem__
         return {
-            digest: (row[:STAMPED], Record.checked(dict(zip(FIELDS, map(value, row[STAMPED:]), strict=True))))
+            digest: (row[:STAMPED], _joined(list(map(value, row[STAMPED:]))))
             for digest, row in plain["records"].items()
         }
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return {}
+
+
+def _joined(values: list[Any]) -> Record:
+    """The record that was split into these."""
+    cell = dict(zip(values[len(FIELDS)], values[len(FIELDS) + 1 :], strict=True))
+    return Record.checked({**dict(zip(FIELDS, values, strict=False)), "cell": cell})

@@ -14,6 +14,7 @@ from kdbench.errors import KdbenchError, nearest
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
 from kdbench.spec.matrix import BEGUN_AT, RUN_AT, Matrix
+from kdbench.store.long_json import from_long_json
 from kdbench.store.records import Store
 
 MEMORY = ("matrices", "plans", "plugins", "imports")
@@ -72,7 +73,7 @@ def remembered(store: Store, matrix: Matrix) -> Plan | None:
     """
     path = store.root / "plans" / f"{_identified(matrix)[0]}.json"
     try:
-        return Plan.from_plain(matrix, json.loads(path.read_text(encoding="utf-8")))
+        return Plan.from_plain(matrix, from_long_json(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, KdbenchError) as error:

@@ -158,7 +158,11 @@ class Judged:
 
 def judge(entries: Sequence[Entry], table: Table) -> Judged:
     """Give the tier of every block and of the average in place of best and second, where people allow it."""
-    people = people_behind(entries)
+    return judged_by(people_behind(entries), table)
+
+
+def judged_by(people: People, table: Table) -> Judged:
+    """`judge`, by people that were read already, for several tables of the same runs."""
     families = [family(people, table, [block]) for block in table.blocks]
     overall = families[0] if len(families) == 1 else family(people, table, table.blocks)
     rows = list(table.rows)
