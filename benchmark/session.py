@@ -15,6 +15,7 @@ from kdbench.errors import KdbenchError
 from kdbench.executors import default_jobs, jobs_per_gpu
 from kdbench.machine import DEFAULT_STORE, Runtime
 from kdbench.plan.model import Plan
+from kdbench.provenance.known import KNOWN
 from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
 from kdbench.store.imports import import_named
@@ -97,6 +98,7 @@ class Session:
         self, selection: Selection | Matrix, where: Runtime, *, say: Callable[[str], None] = print, last: bool = False
     ) -> None:
         self.runtime, self.say = where, say
+        KNOWN.folder = where.cache
         self.store = Store(where.store)
         look_in(self.store)
         if isinstance(selection, Matrix):

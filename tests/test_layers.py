@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
         "store",
         "tune",
     },
-    "session": {"commands", "executors", "plan", "spec", "store"},
+    "session": {"commands", "executors", "plan", "provenance", "spec", "store"},
     "cli": {"commands", "contract", "executors", "results", "session", "spec", "store", "track"},
     "__main__": {"cli"},
     "": {"session", "spec"},  # the package itself, on use

@@ -8,7 +8,6 @@ from dataclasses import replace
 from kdbench.errors import DataUnavailable, KdbenchError
 from kdbench.machine import Runtime
 from kdbench.plan.model import Plan
-from kdbench.provenance.known import KNOWN
 from kdbench.provenance.sources import same_versions
 from kdbench.spec.matrix import Matrix
 from kdbench.store.memory import matrices, remembered
@@ -55,7 +54,7 @@ def kept_plan(matrix: Matrix, where: Runtime) -> Plan:
         DataUnavailable: if it was never run here and a dataset cannot be had.
         KdbenchError: as `fresh_plan`.
     """
-    store, KNOWN.folder = Store(where.store), where.cache
+    store = Store(where.store)
     kept = remembered(store, matrix)
     if kept is not None and same_versions(kept.cells.values()):
         return kept
