@@ -1,10 +1,11 @@
 "use strict";
-// Tables sort by a click on a heading, numbers by their value in full precision; what has none comes last.
+// Tables sort by a click on a heading, numbers by their value in full precision, intervals by where they begin; what has none comes last.
 for (const table of document.querySelectorAll("table.sheet")) {
   const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
   const value = (row, column) => {
-    const cell = row.cells[column], number = cell.dataset.value;
-    return number !== undefined ? Number(number) : cell.textContent.trim();
+    const cell = row.cells[column], text = cell.textContent.trim();
+    const number = Number.parseFloat(cell.dataset.value ?? (cell.className.includes("number") ? text : ""));
+    return Number.isNaN(number) ? text : number;
   };
   const compare = (one, other) => {
     const kinds = [typeof one, typeof other];

@@ -92,9 +92,10 @@ def _seeds(table: Table, asked: Asked) -> str:
         return f"seed {table.seeds[0]}, so no spread"
     added = ""
     if asked.max_seeds:
+        reached = ", which was reached" if len(table.seeds) >= asked.max_seeds else ""
         added = (
             " (added, to all rows alike, until they are below 10 % of the variance of the mean of every gain in "
-            f"macro-F1, at most {asked.max_seeds})"
+            f"macro-F1, at most {asked.max_seeds}{reached})"
         )
     return f"seeds {', '.join(map(str, table.seeds))}{added}; mean ± standard deviation over seeds (n - 1)"
 
