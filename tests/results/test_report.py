@@ -112,7 +112,10 @@ window.addEventListener("load", () => {
   const heads = table.tHead.rows[0].cells;
   heads[2].querySelector("button").click(); told.up = first();
   heads[2].querySelector("button").click(); told.down = first();
-  const spanned = (each) => [...each.tHead.rows[0].cells].findIndex((head) => head.textContent.includes("95 %"));
+  const spanned = (each) => {
+    const names = [...each.tHead.rows[0].cells].map((head) => head.textContent), gain = names.indexOf("gain");
+    return names[gain + 1] === "95 %" ? gain + 1 : -1;
+  };
   const long = tables.find((each) => spanned(each) >= 0), span = spanned(long);
   long.tHead.rows[0].cells[span].querySelector("button").click();
   told.spans = [...long.tBodies[0].rows].map((row) => row.cells[span].textContent);
