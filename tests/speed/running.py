@@ -1,13 +1,16 @@
-"""What a run costs beside the bare training steps of its cells: python tests/speed/running.py [SEEDS [DATASET]].
+"""What a run costs beside the bare training steps of its cells: python tests/speed/running.py --help.
 
 ``KDBENCH_DATA=FOLDER`` holds UCI HAR. 24 cells by default: teacher, student, frozen (kd) and mutual (hmkd) at 6 seeds,
-3 epochs. The same networks are trained by steps that are written out by hand, between the runs of the same minutes, and
-all that is said is a ratio. Run it where nothing else runs, on at least two cores (three for the three drivers).
-``1 "synthetic(people=6, windows=24)"`` tries the script itself in some minutes; its ratios say nothing.
+3 epochs. The same networks are trained by steps that are written out by hand, on as many cores at once as the run has,
+between the runs of the same minutes, and all that is said is a ratio. Run it where nothing else runs, on at least two
+cores (three for the three drivers). ``--seeds 1 --dataset "synthetic(people=6, windows=24)"`` tries the script itself;
+its ratios say nothing.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import re
 import statistics
@@ -17,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -24,25 +28,31 @@ from torch import Tensor, nn
 
 from kdbench import runtime
 from kdbench.architectures import Backbone, probe
-from kdbench.architectures.mlp import MLP
-from kdbench.architectures.resnet_lstman import ResNetLSTMaN
 from kdbench.catalog.build import load_data
-from kdbench.catalog.find import DATASETS
+from kdbench.catalog.find import DATASETS, NETWORKS
 from kdbench.data import Normalisation, split
 from kdbench.methods._modules import StageEnsemble
 from kdbench.spec.words import Spec
 
 EPOCHS, BATCH, STEPS = 3, 128, 15
-MATRIX = ("-p", "resnet_lstman(width=0.25):mlp(hidden=64)", "-m", "kd", "-m", "hmkd")
-MATRIX += ("-S", f"recipe.epochs={EPOCHS}", "-S", f"recipe.batch_size={BATCH}")
+STUDENT = Spec.parse("mlp(hidden=64)")
+METHODS = ("-m", "kd", "-m", "hmkd", "-S", f"recipe.epochs={EPOCHS}", "-S", f"recipe.batch_size={BATCH}")
+PARTS = ("cores", "mlflow", "drivers")
 Step = Callable[[Tensor, Tensor], None]
-Sizes = tuple[int, int, int]
-"""Channels, length and classes of windows."""
+Networks = Callable[[], tuple[Backbone, Backbone]]
+"""Makes a student and a teacher."""
+Times = dict[str, list[float]]
+"""Seconds of single steps, by what is trained."""
 
 
-def networks(sizes: Sizes) -> tuple[Backbone, Backbone]:
-    """A student and a teacher, as the matrix has them."""
-    return MLP(*sizes, hidden=64), ResNetLSTMaN(*sizes, width=0.25)
+def networks_of(teacher: Spec, sizes: tuple[int, int, int]) -> Networks:
+    """A student and a teacher for windows of so many channels, samples and classes, as the matrix has them."""
+
+    def made() -> tuple[Backbone, Backbone]:
+        one, other = (NETWORKS.get(each.name)(*sizes, **each.settings) for each in (STUDENT, teacher))
+        return one, other
+
+    return made
 
 
 def optimised(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Step:
@@ -63,10 +73,10 @@ def soft(learner: Tensor, target: Tensor) -> Tensor:
     return 16 * F.kl_div(F.log_softmax(learner / 4, 1), target, reduction="batchmean", log_target=True)
 
 
-def bare_steps(sizes: Sizes) -> dict[str, Step]:
+def bare_steps(networks: Networks, channels: int, length: int, classes: int) -> dict[str, Step]:
     """A step of each kind of cell; what a frozen teacher says is there, since it is computed once for all students."""
-    alone, teacher = networks(sizes)
-    taught, said = networks(sizes)[0], torch.randn(BATCH, sizes[2])
+    alone, teacher = networks()
+    taught, said = networks()[0], torch.randn(BATCH, classes)
 
     def kd(windows: Tensor, labels: Tensor) -> Tensor:
         logits = taught(windows).logits
@@ -76,16 +86,16 @@ def bare_steps(sizes: Sizes) -> dict[str, Step]:
         "student alone": optimised(alone, lambda x, y: F.cross_entropy(alone(x).logits, y)),
         "teacher alone": optimised(teacher, lambda x, y: F.cross_entropy(teacher(x).logits, y)),
         "kd": optimised(taught, kd),
-        "hmkd": mutual(sizes),
+        "hmkd": mutual(networks, channels, length, classes),
     }
 
 
-def mutual(sizes: Sizes) -> Step:
+def mutual(networks: Networks, channels: int, length: int, classes: int) -> Step:
     """HMKD's step by hand: both networks learn, from labels, logits and merged stages."""
-    nets = nn.ModuleList(networks(sizes))
-    stages = [[channels for channels, _ in probe(net, *sizes[:2]).stages] for net in networks(sizes)]
+    nets = nn.ModuleList(networks())
+    stages = [[wide for wide, _ in probe(net, channels, length).stages] for net in networks()]
     merges = [StageEnsemble(each, 128, "softmax") for each in stages]
-    heads = [nn.Linear(128, sizes[2]) for _ in nets]
+    heads = [nn.Linear(128, classes) for _ in nets]
 
     def loss(windows: Tensor, labels: Tensor) -> Tensor:
         one, other = (net(windows) for net in nets)
@@ -99,21 +109,65 @@ def mutual(sizes: Sizes) -> Step:
     return optimised(nn.ModuleList([*nets, *merges, *heads]), loss)
 
 
-def measured(steps: dict[str, Step], x: Tensor, y: Tensor, seconds: dict[str, list[float]]) -> None:
-    """Add some seconds of each kind of step, in turns."""
+def bare(asked: argparse.Namespace) -> None:
+    """Print the seconds of some steps of each kind, in turns, and how many windows there are."""
+    torch.set_num_threads(1)
+    dataset = Spec.parse(asked.dataset)
+    where = runtime(data_dir=os.environ.get("KDBENCH_DATA"), cache=asked.cache, device="cpu")
+    data = load_data(DATASETS.close(dataset), where, download=True)
+    rows = split("subject-v1", data.windows, dataset=data.description.name, seed=0).train
+    x = torch.from_numpy(Normalisation.fit(data.windows.x[rows]).apply(data.windows.x[rows]))
+    y = torch.from_numpy(data.windows.y[rows])
+    sizes = (*x.shape[1:], len(data.description.classes))
+    steps = bare_steps(networks_of(Spec.parse(asked.teacher), sizes), *sizes)
+    took: Times = {name: [] for name in steps}
     for index in torch.randperm(len(x))[: BATCH * STEPS].split(BATCH):
         windows, labels = x[index], y[index]
         for name, step in steps.items():
             begun = time.perf_counter()
             step(windows, labels)
-            seconds[name].append(time.perf_counter() - begun)
+            took[name].append(time.perf_counter() - begun)
+    print(json.dumps({"windows": len(x), "took": took}))
 
 
-def kdbench(*args: str, store: Path, cache: Path) -> tuple[float, subprocess.Popen[str]]:
-    environment = {**os.environ, "KDBENCH_STORE": str(store), "KDBENCH_CACHE": str(cache)}
-    command = [sys.executable, "-m", "kdbench", "run", *MATRIX, *args]
-    return time.perf_counter(), subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
-                                                 stderr=subprocess.PIPE, text=True)  # fmt: skip
+class Bench:
+    """Runs in stores of their own, with bare steps before, between and after."""
+
+    def __init__(self, asked: argparse.Namespace, root: Path) -> None:
+        self.asked, self.root, self.windows = asked, root, 0
+        self.took: dict[int, dict[str, list[float]]] = {1: {}, 2: {}}
+        self.runs: dict[str, float] = {}
+
+    def measure(self, cores: int) -> None:
+        """Bare steps, in as many processes at once."""
+        command = [sys.executable, __file__, *sys.argv[1:], "--bare", "--cache", str(self.root / "cache")]
+        begun = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(cores)]
+        for said in [process.communicate()[0] for process in begun]:
+            told: dict[str, Any] = json.loads(said)
+            self.windows = told["windows"]
+            for name, seconds in told["took"].items():
+                self.took[cores].setdefault(name, []).extend(seconds[2:])  # the first are slow
+
+    def cells(self, cores: int) -> dict[str, float]:
+        """Seconds of each kind of cell, bare, where so many cores are busy."""
+        batches = EPOCHS * max(1, self.windows // BATCH)
+        return {name: batches * statistics.median(seconds) for name, seconds in self.took[cores].items()}
+
+    def bare(self, cores: int) -> float:
+        """Seconds of all cells one after the other."""
+        return float(self.asked.seeds * sum(self.cells(cores).values()))
+
+    def start(self, store: str, *args: str) -> tuple[float, subprocess.Popen[str]]:
+        environment = {**os.environ, "KDBENCH_STORE": str(self.root / store), "KDBENCH_CACHE": str(self.root / "cache")}
+        matrix = ["-d", self.asked.dataset, "-p", f"{self.asked.teacher}:{STUDENT}", "--seeds", str(self.asked.seeds)]
+        command = [sys.executable, "-m", "kdbench", "run", *matrix, *METHODS, *args]
+        return time.perf_counter(), subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
+                                                     stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+    def timed(self, label: str, store: str, *args: str, cores: int = 2) -> None:
+        self.measure(cores)
+        self.runs[label] = ended(*self.start(store, *args))[0]
+        self.measure(cores)
 
 
 def ended(begun: float, process: subprocess.Popen[str]) -> tuple[float, int]:
@@ -125,52 +179,61 @@ def ended(begun: float, process: subprocess.Popen[str]) -> tuple[float, int]:
     return seconds, int(found[1]) if found else 0
 
 
-def main(seeds: int, dataset: Spec) -> None:
-    """Run in stores of their own, with bare steps before, between and after."""
-    torch.set_num_threads(1)
+def on_cores(bench: Bench) -> None:
+    """How near a run comes to the bare steps, and two workers to twice one."""
+    bench.timed("two", "two", "-j", "2", "--no-track")
+    bench.timed("again", "two", "-j", "2", "--no-track")  # starts, plans, reads and prints
+    bench.timed("one", "one", "-j", "1", "--no-track", cores=1)
+    runs, half, slower = bench.runs, bench.bare(2) / 2, bench.bare(2) / bench.bare(1)
+    for cores in (1, 2):
+        said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in bench.cells(cores).items())
+        print(f"a bare cell, {cores} at a time: {said}; {bench.bare(cores):.1f} s in all")
+    print(f"-j 2: {runs['two']:.1f} s, {runs['two'] / half:.3f} of half the bare steps (1.10 is wanted)")
+    print(f"  without starting and planning: {(runs['two'] - runs['again']) / half:.3f}")
+    print(f"-j 1: {runs['one']:.1f} s, {runs['one'] / bench.bare(1):.3f} of the bare steps")
+    print(f"-j 2 trains {runs['one'] / runs['two']:.2f} times the cells an hour of -j 1 (1.85 is wanted)")
+    print(f"  two bare loops at once do {2 / slower:.2f} times the steps of one: so much this machine has to give")
+
+
+def with_mlflow(bench: Bench) -> None:
+    """What records, planning and MLflow take."""
+    for label, how in (("untracked", ("--no-track",)), ("tracked", ())):
+        bench.timed(label, label, "-j", "2", *how)
+    bench.timed("done", "tracked", "-j", "2")
+    whole, count = bench.runs["tracked"], bench.asked.seeds * len(bench.cells(2))
+    mlflow = whole - bench.runs["untracked"]
+    print(f"{count} cells of {bench.bare(2) / count:.1f} s: MLflow takes {mlflow:+.1f} of {whole:.1f} s")
+    print(f"  a run of what is done takes {bench.runs['done']:.1f} s")
+
+
+def with_drivers(bench: Bench) -> None:
+    """Three drivers with a worker each beside one driver with three."""
+    bench.timed("three jobs", "three-jobs", "-j", "3", "--no-track")
+    three = [ended(*each) for each in [bench.start("three", "-j", "1", "--no-track") for _ in range(3)]]
+    trained, slowest = sum(number for _, number in three), max(seconds for seconds, _ in three)
+    share = slowest / bench.runs["three jobs"]
+    wanted = bench.asked.seeds * len(bench.cells(2))
+    print(f"three drivers: {trained} of {wanted} cells trained, in {share:.3f} of the time of -j 3 (1.10 is wanted)")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seeds", type=int, default=6)
+    options.add_argument("--dataset", default="uci_har")
+    options.add_argument("--teacher", default="resnet_lstman(width=0.25)")
+    options.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    options.add_argument("--bare", action="store_true", help="only the steps by hand, in this process")
+    options.add_argument("--cache", type=Path, help="of --bare")
+    asked = options.parse_args()
+    if asked.bare:
+        bare(asked)
+        return
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        where = runtime(data_dir=os.environ.get("KDBENCH_DATA"), cache=root / "cache", device="cpu")
-        data = load_data(DATASETS.close(dataset), where, download=True)
-        rows = split("subject-v1", data.windows, dataset=data.description.name, seed=0).train
-        x = torch.from_numpy(Normalisation.fit(data.windows.x[rows]).apply(data.windows.x[rows]))
-        y = torch.from_numpy(data.windows.y[rows])
-        steps = bare_steps((*x.shape[1:], len(data.description.classes)))
-        took: dict[str, list[float]] = {name: [] for name in steps}
-        runs: dict[str, float] = {}
-        asked = ("-d", str(dataset), "--seeds", str(seeds))
-
-        def timed(label: str, *args: str, store: str) -> None:
-            measured(steps, x, y, took)
-            runs[label] = ended(*kdbench(*asked, *args, store=root / store, cache=root / "cache"))[0]
-
-        for jobs in ("2", "1"):
-            timed(jobs, "-j", jobs, store=f"tracked-{jobs}")
-        timed("untracked", "-j", "2", "--no-track", store="untracked")
-        timed("again", "-j", "2", "--no-track", store="untracked")  # starts, plans, reads and prints
-        timed("three jobs", "-j", "3", "--no-track", store="three-jobs")
-        begun = [kdbench(*asked, "-j", "1", "--no-track", store=root / "three", cache=root / "cache")
-                 for _ in range(3)]  # fmt: skip
-        three = [ended(*each) for each in begun]
-        measured(steps, x, y, took)
-    batches = max(1, len(x) // BATCH)
-    cells = {name: EPOCHS * batches * statistics.median(values) for name, values in took.items()}
-    bare = seeds * sum(cells.values())
-    count = seeds * len(cells)
-    each = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in cells.items())
-    print(f"{count} cells; a bare cell: {each}; {bare:.1f} s in all")
-    print(f"-j 2: {runs['2']:.1f} s, {runs['2'] / (bare / 2):.3f} of half the bare steps (1.10 is wanted)")
-    print(f"  without starting and planning: {(runs['2'] - runs['again']) / (bare / 2):.3f}")
-    print(f"-j 2 trains {runs['1'] / runs['2']:.2f} times the cells an hour of -j 1 (1.85 is wanted)")
-    extra = (runs["2"] - runs["untracked"]) / runs["2"]
-    print(
-        f"MLflow: {100 * extra:.1f} % of the wall time; a run of what is done: {100 * runs['again'] / runs['2']:.1f} %"
-    )
-    trained = sum(number for _, number in three)
-    slowest = max(seconds for seconds, _ in three)
-    share = f"{slowest / runs['three jobs']:.3f} of the time of -j 3"
-    print(f"three drivers: {trained} of {count} cells trained, in {share} (1.10 is wanted, on three idle cores)")
+        bench = Bench(asked, Path(name))
+        for part, measure in zip(PARTS, (on_cores, with_mlflow, with_drivers), strict=True):
+            if part in asked.parts:
+                measure(bench)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6, Spec.parse(sys.argv[2] if len(sys.argv) > 2 else "uci_har"))
+    main()
