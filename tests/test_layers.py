@@ -108,7 +108,9 @@ IN_ONE_FILE = ["sklearn", "optuna", "mlflow", "pooch", "rich"]
 
 
 def sources(folder: str) -> list[Path]:
-    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+    """What is installed: scripts beside published records are of those pages."""
+    left_out = {"__pycache__", "published"}
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if left_out.isdisjoint(path.parts))
 
 
 FILES = [path for folder in FOLDERS for path in sources(folder)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from fractions import Fraction
@@ -70,3 +72,10 @@ def test_published_scores_are_those_of_the_published_probabilities(folder: Path)
         if line["gain"]:
             gains = [score - alone[seed] for seed, score in own.items() if seed in alone]
             assert float(line["gain"]) == pytest.approx(mean(gains), abs=1e-12), line
+
+
+def test_the_page_of_the_claim_shows_what_its_script_makes_of_the_probabilities() -> None:
+    folder = PUBLISHED / "claim-hapt"
+    ended = subprocess.run([sys.executable, str(folder / "readings.py")], capture_output=True, text=True, check=True)
+    assert len(ended.stdout.splitlines()) > 5
+    assert ended.stdout in (folder / "README.md").read_text(encoding="utf-8")

@@ -54,7 +54,8 @@ def table(found: Scores) -> str:
             values = [scores[number] for scores in seeds.values()]
             gain = mean(scores[number] - found["student alone"][seed][number] for seed, scores in seeds.items())
             spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-            cells.append(f"{mean(values):.1f}{spread}" + ("" if row == "student alone" else f" ({gain:+.1f})"))
+            told = "" if row == "student alone" else f" ({round(gain, 1) + 0.0:+.1f})"
+            cells.append(f"{mean(values):.1f}{spread}{told}")
         lines.append(f"| {row} | {len(seeds)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
