@@ -54,12 +54,6 @@ class Known:
 KNOWN = Known()
 
 
-def forget_known() -> None:
-    """Look at the code anew from now on; a process does once."""
-    _code.cache_clear()
-    _read.cache_clear()
-
-
 @cache
 def _code() -> str:
     """Hash of every source file and of which Python reads them."""
