@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from statistics import fmean
 
 from kdbench.errors import KdbenchError
 from kdbench.plan.model import Plan
+from kdbench.results.entry import Entry
+from kdbench.results.pages.scores import score_sheets
+from kdbench.results.place import RowRole
 from kdbench.results.render import FORMS, csv_text, page_text
 from kdbench.results.sheet import Cell, Column, Page, Sheet
+from kdbench.results.tables.family import judge
 from kdbench.results.tables.model import Standing
+from kdbench.results.tables.scores import tabulate
+from kdbench.results.words.captions import caption
 from kdbench.results.words.costs import NOTHING, shown
 from kdbench.store.deployed import Deployed, deployed
+from kdbench.store.entries import entries
 from kdbench.store.records import Store
 
 COLUMNS = (
@@ -82,9 +89,29 @@ def deploy_text(plan: Plan, store: Store, form: str) -> str:
         " Written against the gate", [(row, each) for row in rows for took in row.taken for each in took.refused]
     )
     against += _said(" Refused, so in 32 bits", [(row, took.instead) for row in rows for took in row.taken])
-    return page_text(
-        Page("kdbench: on the device", (*parts, f"{LEGEND}.{against} kdbench {version('kdbench')}.")), form
-    )
+    legend = f"{LEGEND}.{against} kdbench {version('kdbench')}."
+    return page_text(Page("kdbench: on the device", (*parts, legend, *_gains(plan, store))), form)
+
+
+def _gains(plan: Plan, store: Store) -> list[Sheet | str]:
+    """What rows gain over student alone on the device, judged as trained models are; nothing where it was not taken."""
+    found = [_on_device(entry, store) for entry in entries(plan, store)]
+    rows = {(each.place.dataset, each.place.pair, each.place.row) for each in found if each.status == "done"}
+    some = [each for each in found if (each.place.dataset, each.place.pair, each.place.row) in rows]
+    if not {each.place.role for each in some} >= {RowRole.STUDENT, RowRole.METHOD}:
+        return []
+    judged = judge(some, tabulate(some, "macro_f1"))
+    said = caption(some, judged.table, plan.asked, version("kdbench"), reason=judged.reason)
+    return score_sheets(some, judged, f"On the device, each row and student alone in the form above. {said}")
+
+
+def _on_device(entry: Entry, store: Store) -> Entry:
+    """A place with the scores of what went to a device in place of the trained model's; missing where nothing did."""
+    took = deployed(store, entry.record.digest) if entry.status == "done" and entry.record else None
+    if entry.record is None or took is None or not took.people:
+        return replace(entry, status="missing", reason=None, record=None)
+    scores = {"macro_f1": took.macro_f1, "by_person": took.people}
+    return replace(entry, record=replace(entry.record, metrics={"student": scores}))
 
 
 def _said(what: str, found: Sequence[tuple[_Row, str]]) -> str:

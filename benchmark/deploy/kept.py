@@ -29,6 +29,7 @@ def keep(store: Store, digest: str, made: Made) -> None:
         how=best.said,
         refused=(best.against,) if best.against else (),
         instead=instead,
+        people=best.people,
     )
     with suppress(Refused):
         write_whole(store.folder(digest) / DEPLOY, json.dumps(kept.plain, indent=1) + "\n")

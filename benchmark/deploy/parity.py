@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from kdbench.deploy.subject import Floats, Subject
 from kdbench.deploy.timing import Timed
-from kdbench.results.metrics import score
+from kdbench.results.metrics import by_person, score
 from kdbench.results.statistics.intervals import RESAMPLED
 
 LEAST_AGREEMENT = 0.99
@@ -37,6 +38,7 @@ class Form:
         said: how it was made, in words.
         bits: of its weights. A form in 8 was calibrated on training windows.
         against: what the gate has against it, a sentence that begins with its file; empty where nothing.
+        people: every person's scores, as `metrics.by_person` gives them.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Form:
     said: str = ""
     bits: int = 32
     against: str = ""
+    people: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def judged(
@@ -80,6 +83,7 @@ def judged(
         timed=timed,
         said=how,
         bits=bits,
+        people=by_person(said, subject.labels, subject.people),
     )
 
 

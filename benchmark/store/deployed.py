@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kdbench.results.record import WEIGHTS
@@ -26,6 +26,7 @@ class Deployed:
         how: how it was made, in words.
         refused: what the gate had against it, where it was written all the same.
         instead: what the gate had against the form in 8 bits, where this one is in its place.
+        people: every person's scores, as `metrics.by_person` gives them; empty where an older kdbench took it.
     """
 
     weights: str
@@ -38,6 +39,7 @@ class Deployed:
     how: str
     refused: tuple[str, ...]
     instead: str = ""
+    people: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def plain(self) -> dict[str, Any]:

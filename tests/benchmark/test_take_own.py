@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -111,3 +112,13 @@ def test_the_table_of_what_was_taken_has_the_row_and_says_what_was_not(call: Any
     table = list(csv.DictReader(call("table", "--deploy", "--format", "csv").out.splitlines()))
     assert [(row["method"], float(row["size_bytes"])) for row in table] == [("student alone", size)]
     assert call("table", "--deploy", "--costs").code == 2
+    assert call("take", "kd", "-o", tmp_path / "other", "--force").code == 0
+    kept = [json.loads(path.read_text()) for path in Path(os.environ["KDBENCH_STORE"]).glob("*/deploy.json")]
+    values = sorted(100 * each["macro_f1"] for each in kept)
+    assert all(len(each["people"]) >= 2 for each in kept)
+    told = call("table", "--deploy").out.partition("## Macro-F1")[2]
+    lines = {line.split("|")[1].strip(): line for line in told.splitlines() if "|" in line}
+    shown = [float(lines[row].split("|")[3].strip().strip("*").split()[0].strip("*")) for row in ("kd", "student alone")]
+    assert sorted(shown) == pytest.approx(values, abs=0.051)
+    assert f"{shown[0] - shown[1]:+.1f}" in lines["kd"] or shown[0] == shown[1]
+    assert "On the device, each row and student alone in the form above." in told
