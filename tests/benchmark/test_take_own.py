@@ -118,7 +118,9 @@ def test_the_table_of_what_was_taken_has_the_row_and_says_what_was_not(call: Any
     assert all(len(each["people"]) >= 2 for each in kept)
     told = call("table", "--deploy").out.partition("## Macro-F1")[2]
     lines = {line.split("|")[1].strip(): line for line in told.splitlines() if "|" in line}
-    shown = [float(lines[row].split("|")[3].strip().strip("*").split()[0].strip("*")) for row in ("kd", "student alone")]
+    shown = [
+        float(lines[row].split("|")[3].strip().strip("*").split()[0].strip("*")) for row in ("kd", "student alone")
+    ]
     assert sorted(shown) == pytest.approx(values, abs=0.051)
     assert f"{shown[0] - shown[1]:+.1f}" in lines["kd"] or shown[0] == shown[1]
     assert "On the device, each row and student alone in the form above." in told

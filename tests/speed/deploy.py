@@ -1,7 +1,8 @@
-"""What 8 bits change of the models in a store: `python tests/speed/deploy.py STORE [METHOD ...]` takes its cells.
+"""What 8 bits change of models: `python tests/speed/deploy.py STORE [--every-seed] [ROW ...]` takes cells of a store.
 
-Of every row of the store's last matrix the cell of seed 0 is taken, or with methods the rows of these. Prints a line of
-a table for each as the gate judges it; what has no form says why below. The store keeps how they did.
+Of every row of the store's last matrix the cell of seed 0 is taken, or those of every seed, or of the named rows alone.
+Prints a line of a table for each as the gate judges it; what has no form says why below. The store keeps how they did,
+which `kdbench table --deploy` shows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ FORMS = ("model.int8.onnx", "model.int8.pte")
 HEAD = "| dataset | student | method | macro-F1 | ONNX, kB | kept | lost | | ExecuTorch, kB | kept | lost | |"
 
 
-def main(root: str, *methods: str) -> None:
+def main(root: str, *asked: str) -> None:
+    every, methods = "--every-seed" in asked, [each for each in asked if each != "--every-seed"]
     store, reasons, seen = Store(Path(root)), [], set()
     where = runtime(store=store.root, device="cpu", data_dir=os.environ.get("KDBENCH_DATA"))
     plan = last_plan(where, None)
@@ -29,7 +31,8 @@ def main(root: str, *methods: str) -> None:
     print(f"{HEAD}\n| :-- | :-- | :-- | --: {'| --: | --: | --: | :-- ' * len(FORMS)}|", flush=True)
     for planned in plan.places:
         row, pair = planned.place.row, planned.place.pair
-        record = store.record(planned.digest) if planned.digest is not None and planned.place.seed == 0 else None
+        wanted = planned.digest is not None and (every or planned.place.seed == 0)
+        record = store.record(str(planned.digest)) if wanted else None
         if record is None or record.status != "done" or record.digest in seen or (methods and row not in methods):
             continue
         seen.add(record.digest)
