@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kdbench.track.content import LAYOUT, Point, Run, flat
+from kdbench.track.content import LAYOUT, Point, Run, Status, flat
 from kdbench.track.database import MATRIX, TRIALS
 from kdbench.track.layout import LIMIT, hashed
 from kdbench.track.target import Target
 from kdbench.tune.found import best_of, finished
 from kdbench.tune.ledger import Study, Trial
 from kdbench.tune.place import ledger_of
+
+_STATUSES: dict[str, Status] = {"done": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+"""Of a trial's run, by how the trial ended."""
 
 
 def write_trials(
@@ -95,7 +98,9 @@ def _study_run(study: Study, done: Sequence[Trial]) -> Run:
     tags = {"kdbench.study": study.name, **{key: str(facts[key]) for key in ("dataset", "networks", "row", "protocol")}}
     params = flat({key: value for key, value in facts.items() if key != "knobs"})
     best = best_of(done)
-    values = {"trials": float(len(done)), "failed": float(sum(trial.state == "failed" for trial in done))}
+    counts = {"failed": "failed", "given_up": "pruned"}
+    values = {"trials": float(len(done))}
+    values |= {name: float(sum(trial.state == state for trial in done)) for name, state in counts.items()}
     if best is not None and best.value is not None:
         values |= {"objective": best.value, "best_trial": float(best.number)}
     times = [_times(trial) for trial in done]
@@ -107,8 +112,8 @@ def _study_run(study: Study, done: Sequence[Trial]) -> Run:
 
 def _trial_run(study: Study, trial: Trial) -> Run:
     started, ended = _times(trial)
-    scores = [float(score) for score in trial.facts.get("scores", [])]
-    points = [Point("fold_macro_f1", score, ended, fold) for fold, score in enumerate(scores)]
+    scores = enumerate(trial.facts.get("scores", []))  # None of folds that a trial was given up before
+    points = [Point("fold_macro_f1", float(score), ended, fold) for fold, score in scores if score is not None]
     if trial.value is not None:
         points.append(Point("objective", trial.value, ended))
     if "seconds" in trial.facts:
@@ -119,7 +124,7 @@ def _trial_run(study: Study, trial: Trial) -> Run:
         key=hashed(study.name, trial.number),
         stamp=hashed(LAYOUT, trial.state, trial.value, trial.settings),
         name=f"trial {trial.number} of {study.name}",
-        status="FINISHED" if trial.state == "done" else "FAILED",
+        status=_STATUSES[trial.state],
         started=started,
         ended=ended,
         tags={key: value for key, value in tags.items() if value},
