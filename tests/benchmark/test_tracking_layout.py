@@ -130,6 +130,6 @@ def test_a_tracked_search_has_a_parent_for_each_study_and_a_child_for_each_trial
     assert sorted(ask(store, levels)) == [*children, ("parent", "FINISHED", 3)]
     asked = "SELECT key, count(*) FROM params JOIN runs USING (run_uuid) WHERE name LIKE 'trial %' GROUP BY 1"
     assert dict(ask(store, asked))["recipe.learning_rate"] == 4
-    of_folds = "SELECT status, step, value FROM metrics JOIN runs USING (run_uuid) WHERE key = 'fold_macro_f1' AND name "
-    known = ask(store, f"{of_folds} LIKE '%of each kind'")
+    asked = "SELECT status, step, value FROM metrics JOIN runs USING (run_uuid) WHERE key = 'fold_macro_f1' "
+    known = ask(store, f"{asked} AND name LIKE '%of each kind'")
     assert sorted(known) == [("FINISHED", 0, 0.25), ("FINISHED", 1, 0.75), ("KILLED", 0, 0.125)]

@@ -16,10 +16,12 @@ import time
 import urllib.request
 from collections import Counter
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.samplers import TPESampler
 
 from kdbench.cli import main
 from kdbench.cli.tune import STOPPED
@@ -29,7 +31,7 @@ from kdbench.spec.preset import Preset
 from kdbench.store.records import Store
 from kdbench.tune.claims import FileClaims
 from kdbench.tune.knob import Knob
-from kdbench.tune.ledger import BATCH, Ledger, Trial, draw, plain_knobs
+from kdbench.tune.ledger import BATCH, SAMPLING, Ledger, Trial, draw, importances, plain_knobs
 from kdbench.tune.pruning import behind
 
 TRIALS = 2 * BATCH + 2
@@ -209,6 +211,28 @@ def test_what_a_trial_draws_hangs_on_earlier_batches_alone() -> None:
     worse = [Trial(t.number, t.settings, "done", -float(t.value or 0), {}) for t in trials]
     assert draw(KNOBS, worse, late, seed=3) != trials[late].settings, "values do not matter"
     assert draw(KNOBS, trials, 1, seed=4) != trials[1].settings
+
+
+def test_importances_are_told_where_trials_tell_them_and_else_left_open() -> None:
+    settings = [draw(KNOBS, [], number, seed=3) for number in range(12)]
+
+    def judged(values: list[float]) -> dict[str, float]:
+        pairs = enumerate(zip(settings, values, strict=True))
+        return importances(KNOBS, [Trial(number, each, "done", value, {}) for number, (each, value) in pairs])
+
+    told = judged([-abs(float(each["weight"]) - 2) for each in settings])
+    assert sum(told.values()) == pytest.approx(1)
+    assert max(told, key=told.__getitem__) == "weight"
+    assert judged([0.5] * 12) == {}
+    assert judged([0.5] * 11 + [0.6]) == {}, "its good trials are all that there are"
+
+
+def test_no_argument_of_the_sampler_is_left_to_a_default_but_those_that_optuna_is_about_to_drop() -> None:
+    told = {name: each.default for name, each in signature(TPESampler).parameters.items()}
+    deprecated = {"consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints", "gamma", "weights"}
+    deprecated |= {"warn_independent_sampling"}
+    assert told.keys() - deprecated - {"constraints_func"} == (SAMPLING.keys() - {"sampler"}) | {"seed"}
+    assert {told[name] for name in deprecated} == {None}, "what is None may not be given without a warning"
 
 
 def test_a_half_written_line_of_the_journal_is_dropped(tmp_path: Path) -> None:
