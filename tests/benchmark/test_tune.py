@@ -8,6 +8,7 @@ import json
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,10 +31,12 @@ from kdbench.results.figures import SliceOfSearch, search_figure
 from kdbench.spec.preset import Preset
 from kdbench.store.records import Store
 from kdbench.tune.claims import FileClaims
+from kdbench.tune.found import best_of, finished
 from kdbench.tune.knob import Knob
 from kdbench.tune.ledger import BATCH, SAMPLING, Ledger, Trial, draw, importances, plain_knobs
 from kdbench.tune.pruning import behind
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 TRIALS = 2 * BATCH + 2
 """More than are drawn at random, and no whole number of batches."""
 
@@ -252,6 +255,7 @@ def test_a_claim_is_held_by_one_and_goes_with_its_holder(tmp_path: Path, forks: 
     code = f"""
 import pathlib, time
 from kdbench.tune.claims import FileClaims
+from kdbench.tune.found import best_of, finished
 claims = FileClaims(pathlib.Path({str(tmp_path / "claims")!r}))
 assert claims.take("a")
 pathlib.Path({str(tmp_path / "held")!r}).touch()
@@ -331,6 +335,26 @@ def test_trials_given_up_between_folds_are_the_same_however_many_workers(
     assert " given up between folds, being below the median" in Preset.load(tmp_path / "preset.toml").budget
 
 
+def test_pruning_would_have_cost_the_published_search_no_setting_and_spared_it_little(tmp_path: Path) -> None:
+    """The figures of docs/search.md: the rule, applied to trials that all ran to their end."""
+    shutil.copytree(PUBLISHED / "tuned-cpu" / "records" / "tune", tmp_path / "tune")
+    trials, given_up, cells, spared, lost = 0, 0, 0, 0, 0
+    with kept_studies(tmp_path, None) as studies:
+        for study in studies:
+            known, best = list[Trial](), best_of(finished(study))
+            assert best is not None
+            for trial in finished(study):
+                scores = trial.facts["scores"]
+                folds = range(1, len(scores))
+                at = next((k for k in folds if behind(scores[:k], range(k), trial.number, known)), len(scores))
+                known.append(trial if at == len(scores) else replace(trial, state="pruned"))
+                trials, cells, spared = trials + 1, cells + len(scores), spared + len(scores) - at
+                given_up, lost = given_up + (at < len(scores)), lost + (at < len(scores) and trial == best)
+    assert (trials, given_up, cells, spared, lost) == (520, 43, 2080, 115, 0)
+    said = (PUBLISHED.parents[1] / "docs" / "search.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert f"given up {given_up} of {trials} trials, which spares {spared} of {cells:,} trainings" in said
+
+
 def test_a_trial_is_behind_by_earlier_batches_on_the_same_folds_alone() -> None:
     done = [Trial(number, {}, "done", 0.5, {"scores": [0.1 * number, 0.9]}) for number in range(2 * BATCH)]
     assert behind([0.3], [0], 2 * BATCH, done)
@@ -387,6 +411,7 @@ def test_ctrl_c_says_how_to_go_on(forks: Any, tune: Any, store: Path, until: Any
     assert ended.err.splitlines()[-1] == STOPPED
 
 
+@pytest.mark.slow
 def test_optuna_dashboard_opens_the_same_journal(unbroken: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     with socket.socket() as chosen:
