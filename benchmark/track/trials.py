@@ -43,7 +43,7 @@ def write_trials(
     with closing(ledger):
         whole = set() if whole is None else whole
         begun = [ledger.study(name) for name in ledger.names()]
-        studies = [study for study in begun if "knobs" in study.facts]
+        studies = [study for study in begun if "knobs" in study.facts and study.trials()]
         count = 0
         if studies:
             with writing(target):
@@ -103,8 +103,8 @@ def _study_run(study: Study, done: Sequence[Trial]) -> Run:
     values |= {name: float(sum(trial.state == state for trial in done)) for name, state in counts.items()}
     if best is not None and best.value is not None:
         values |= {"objective": best.value, "best_trial": float(best.number)}
-    times = [_times(trial) for trial in done]
-    started, ended = min((each[0] for each in times), default=0), max((each[1] for each in times), default=0)
+    started = min(_times(trial)[0] for trial in study.trials())
+    ended = max((_times(trial)[1] for trial in done), default=0)
     points = [Point(key, value, ended) for key, value in values.items()]
     status: Any = "FINISHED" if len(done) >= int(facts["trials"]) else "KILLED"
     return Run(hashed(study.name), "", study.name, status, started, ended, tags=tags, params=params, points=points)

@@ -133,3 +133,29 @@ def test_a_tracked_search_has_a_parent_for_each_study_and_a_child_for_each_trial
     asked = "SELECT status, step, value FROM metrics JOIN runs USING (run_uuid) WHERE key = 'fold_macro_f1' "
     known = ask(store, f"{asked} AND name LIKE '%of each kind'")
     assert sorted(known) == [("FINISHED", 0, 0.25), ("FINISHED", 1, 0.75), ("KILLED", 0, 0.125)]
+
+
+@pytest.mark.slow
+def test_what_is_tracked_of_a_search_that_was_extended_is_what_track_rebuild_writes(forks: Any, store: Path) -> None:
+    knobs = (Knob("weight", 1.0, 0.1, 10.0),)
+    study = Ledger(store / "tune" / "journal.log").study("extended")
+    said = dict.fromkeys(("dataset", "networks", "row", "protocol", "recipe"), "another")
+    seen = []
+    for trials in (1, 3):
+        study.note({**said, "trials": trials, "objective": "a mean", "knobs": plain_knobs(knobs)})
+        for number in range(len(study.trials()), trials):
+            study.add(knobs, {"weight": 1.0 + number})
+            study.tell(number, 0.5 + 0.1 * number, {"scores": [0.5], "seconds": 1.0})
+        assert forks("track", "sync").code == 0
+    for command in ("sync", "rebuild"):
+        assert forks("track", command).code == 0
+        rows = "SELECT name, status, start_time, end_time FROM runs WHERE lifecycle_stage = 'active'"
+        seen.append([sorted(ask(store, rows))])
+        for table in ("metrics", "params"):
+            rows = f"SELECT name, key, value FROM {table} JOIN runs USING (run_uuid) WHERE lifecycle_stage = 'active'"
+            seen[-1].append(sorted(ask(store, rows)))
+    assert seen[0] == seen[1]
+    assert ("extended", "trials", 3.0) in seen[0][1]
+    assert ("extended", "trials", "3") in seen[0][2]
+    [children] = ask(store, "SELECT count(*) FROM tags JOIN runs USING (run_uuid) WHERE key = 'mlflow.parentRunId'")
+    assert children == (3,)
