@@ -305,7 +305,7 @@ def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, 
     status = call("tune", "status", *kept).out
     assert status.count(f"{TRIALS}/{TRIALS} trials, best") == 2
     table = call("tune", "table", *kept).out
-    assert f"Budget of a row: {TRIALS} trials of 1 epochs, 2 folds of subject-val-v1, seed 0, optuna " in table
+    assert f"Budget of a row: {TRIALS} trials of 1 epoch, 2 folds of subject-val-v1, seed 0, optuna " in table
     lines = call("tune", "table", *kept, "--format", "csv").out.splitlines()
     assert lines[0].startswith(
         "dataset,networks,row,trials,failed,given up,defaults,best,gain,as good,setting,default,found"
@@ -439,9 +439,12 @@ def test_optuna_dashboard_opens_the_same_journal(unbroken: Path) -> None:
 
 def test_a_figure_has_numbers_on_its_axes_that_people_can_read(tmp_path: Path) -> None:
     slices = [SliceOfSearch("weight", True, (1e-6, 1e-2), [1e-5, 1e-3], 1e-3, 0.5)]
+    slices.append(SliceOfSearch("temperature", True, (1.0, 4.0), [1.5, 3.5], 3.5, 0.5))
     search_figure({0: 0.5, 1: 0.6}, slices, tmp_path / "a.svg", "kd")
     drawn = (tmp_path / "a.svg").read_text()
     assert "<!-- 0.0001 -->" in drawn
+    assert "<!-- 2 -->" in drawn, "between 1 and 4 there is one power of ten alone"
+    assert "<!-- 0.0002 -->" not in drawn
     assert "mathdefault" not in drawn
 
 
