@@ -109,10 +109,9 @@ class Tracker:
 
     def parent(self, experiment: str, run: Run, given: Input | None) -> str:
         """The number of a parent run, which is running now; made if there is none."""
-        found = self._search(experiment, f"tags.`{KEY}` = '{run.key}' and tags.`{LEVEL}` = 'parent'")
-        if found:
-            self.client.update_run(found[0].info.run_id, status="RUNNING")
-            return str(found[0].info.run_id)
+        for found in self.known(experiment, None, run.key):
+            self.client.update_run(found.run, status="RUNNING")
+            return found.run
         tags = {KEY: run.key, LEVEL: "parent", **{key: text(value) for key, value in run.tags.items()}}
         begun = self.client.create_run(experiment, start_time=run.started, tags=tags, run_name=text(run.name, 240))
         made = str(begun.info.run_id)
@@ -123,9 +122,10 @@ class Tracker:
             self.client.log_inputs(made, datasets=[DatasetInput(known, [tag])])
         return made
 
-    def known(self, experiment: str, parent: str, key: str | None = None) -> list[Known]:
-        """The children of a parent that are there, all or those of one key."""
-        asked = f"tags.`{PARENT}` = '{parent}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
+    def known(self, experiment: str, parent: str | None, key: str | None = None) -> list[Known]:
+        """The children of a parent that are there, all or those of one key; without a parent, the parents."""
+        asked = f"tags.`{PARENT}` = '{parent}'" if parent else f"tags.`{LEVEL}` = 'parent'"
+        asked += f" and tags.`{KEY}` = '{key}'" if key else ""
         return [
             Known(run.info.run_id, tags.get(KEY, ""), tags.get(STAMP, ""), run.info.status != "RUNNING")
             for run in self._search(experiment, asked)

@@ -48,11 +48,13 @@ def write_trials(
         if studies:
             with writing(target):
                 tracker = Tracker(target)
-                for number, study in _placed(studies):
+                placed = _placed(studies)
+                for number, study in placed:
                     if study.name in whole:
                         continue
                     more = f" {number}" if number > 1 else ""
                     experiment = tracker.experiment(f"kdbench trials{more}", {MATRIX: TRIALS})
+                    _clear(tracker, experiment, {hashed(each.name) for at, each in placed if at != number})
                     count += _write(tracker, experiment, study, running=running)
                     if len(finished(study)) >= int(study.facts["trials"]):
                         whole.add(study.name)
@@ -72,6 +74,14 @@ def _placed(studies: Sequence[Study]) -> list[tuple[int, Study]]:
         room -= size
         found.append((number, study))
     return found
+
+
+def _clear(tracker: Any, experiment: str, elsewhere: set[str]) -> None:
+    """Take studies away that were here before one before them was extended."""
+    for parent in tracker.known(experiment, None) if elsewhere else []:
+        if parent.key in elsewhere:
+            for run in (*tracker.known(experiment, parent.run), parent):
+                tracker.drop(experiment, run.run)
 
 
 def _write(tracker: Any, experiment: str, study: Study, *, running: bool) -> int:

@@ -16,10 +16,11 @@ import torch
 from kdbench.catalog.find import NETWORKS
 from kdbench.session import Session
 from kdbench.spec.selection import Selection
-from kdbench.track import student
+from kdbench.track import student, trials
 from kdbench.track.block import described
 from kdbench.track.layout import groups, key_of
 from kdbench.track.pictures import confusion_picture
+from kdbench.track.target import Target
 from kdbench.tune.knob import Knob
 from kdbench.tune.ledger import Ledger, plain_knobs
 
@@ -136,14 +137,38 @@ def test_a_tracked_search_has_a_parent_for_each_study_and_a_child_for_each_trial
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
+def test_a_study_for_which_an_experiment_has_no_room_left_stands_in_the_next_alone(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knobs = (Knob("weight", 1.0, 0.1, 10.0),)
+    ledger = Ledger(store / "tune" / "journal.log")
+    said = dict.fromkeys(("dataset", "networks", "row", "protocol", "recipe"), "another")
+    monkeypatch.setattr(trials, "LIMIT", 6)
+    counted = (
+        "SELECT experiments.name, count(*) FROM runs JOIN experiments USING (experiment_id) "
+        "WHERE runs.lifecycle_stage = 'active' GROUP BY 1 ORDER BY 1"
+    )
+    for budget, wanted in ((2, [6]), (4, [5, 5])):  # with their parents
+        for name in ("one", "two"):
+            study = ledger.study(name)
+            study.note({**said, "trials": budget, "objective": "a mean", "knobs": plain_knobs(knobs)})
+            for number in range(len(study.trials()), budget):
+                study.add(knobs, {"weight": 1.0})
+                study.tell(number, 0.5, {"scores": [0.5], "seconds": 1.0})
+        trials.write_trials(store, Target(store))
+        assert [runs for _, runs in ask(store, counted)] == wanted
+
+
+@pytest.mark.slow
 def test_what_is_tracked_of_a_search_that_was_extended_is_what_track_rebuild_writes(forks: Any, store: Path) -> None:
     knobs = (Knob("weight", 1.0, 0.1, 10.0),)
     study = Ledger(store / "tune" / "journal.log").study("extended")
     said = dict.fromkeys(("dataset", "networks", "row", "protocol", "recipe"), "another")
     seen = []
-    for trials in (1, 3):
-        study.note({**said, "trials": trials, "objective": "a mean", "knobs": plain_knobs(knobs)})
-        for number in range(len(study.trials()), trials):
+    for budget in (1, 3):
+        study.note({**said, "trials": budget, "objective": "a mean", "knobs": plain_knobs(knobs)})
+        for number in range(len(study.trials()), budget):
             study.add(knobs, {"weight": 1.0 + number})
             study.tell(number, 0.5 + 0.1 * number, {"scores": [0.5], "seconds": 1.0})
         assert forks("track", "sync").code == 0
