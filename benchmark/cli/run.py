@@ -50,7 +50,10 @@ METRICS = click.option(
 @on_device
 @click.option("--cells", is_flag=True, help="List every cell with its digest.")
 def plan(cells: bool, **chosen: Any) -> None:
-    """Show what `run` would do, without training anything; a dataset that is missing is fetched."""
+    """Show what `run` would do, without training anything; a dataset that is missing is fetched.
+
+    What a search would do, and for how long, is `kdbench tune --dry-run`.
+    """
     echo(session(chosen).plan_text(cells=cells))
 
 

@@ -143,8 +143,9 @@ def _percent(value: float | None) -> str:
 
 def _caption(studies: Sequence[Study]) -> str:
     budgets = dict.fromkeys(
-        f"{counted(facts['trials'], 'trial')} of {facts['epochs']} epochs, {facts['folds']} folds of "
-        f"{facts['protocol']}, seed {', '.join(map(str, facts['seeds']))}, optuna {facts['sampling']['optuna']}"
+        f"{counted(facts['trials'], 'trial')} of {counted(facts['epochs'], 'epoch')}, "
+        f"{counted(facts['folds'], 'fold')} of {facts['protocol']}, "
+        f"seed {', '.join(map(str, facts['seeds']))}, optuna {facts['sampling']['optuna']}"
         f"{', given up where ' + facts['sampling']['pruning'] if 'pruning' in facts['sampling'] else ''}"
         for facts in (study.facts for study in studies)
     )

@@ -95,7 +95,8 @@ def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None
         size, _ = _sizes(plan, where, asked)
         search.pace.work.update(size)
         _count_left(search, ask, _done(asked, where, ask))
-        say(f"{matrix.name}: {ask.trials} trials of every row; store {where.store}, {search.executor.slots} at a time")
+        budget = f"{counted(ask.trials, 'trial')} of every row"
+        say(f"{matrix.name}: {budget}; store {where.store}, {search.executor.slots} at a time")
         studies = [search.work_off(subject) for subject in subjects(plan) if subject.is_teacher and ask.teacher]
         preset = preset_of(matrix.name, studies, ask.trials, versions()) if studies else None
         plan = _plan(replace(matrix, preset=preset), where)
@@ -135,8 +136,9 @@ def preview(matrix: Matrix, where: Runtime, ask: AskTune) -> str:
         )
     whole = sum(len(subject.cells) for subject in asked) * ask.trials
     head = [
-        f"{matrix.name}: {counted(len(asked), 'row')} to tune, {ask.trials} trials each, {counted(whole, 'cell')}",
-        f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, {matrix.recipe.epochs} epochs",
+        f"{matrix.name}: {counted(len(asked), 'row')} to tune, {counted(ask.trials, 'trial')} each, "
+        f"{counted(whole, 'cell')}",
+        f"protocol {matrix.protocol}, recipe {matrix.recipe.name}, {counted(matrix.recipe.epochs, 'epoch')}",
     ]
     return "\n".join([*head, *lines, _how_long(total if known else None, whole, rest, where, ask)])
 

@@ -13,7 +13,7 @@ from typing import Any
 from kdbench.errors import KdbenchError, nearest
 from kdbench.spec.recipe import SEARCHED
 from kdbench.spec.words import Value
-from kdbench.text import first_line
+from kdbench.text import counted, first_line
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ class Preset:
         lost = f", {pruned} of them given up between folds, being below the median" if pruned else ""
         lost += f", {failed} of them failed" if failed else ""
         return (
-            f"preset {self.name}, found with one budget for every row: {self.trials} trials of {self.epochs} epochs, "
-            f"{folds} folds of {self.protocol}, {seeds}{lost}; maximised: {self.objective}"
+            f"preset {self.name}, found with one budget for every row: {counted(self.trials, 'trial')} of "
+            f"{counted(self.epochs, 'epoch')}, {folds} folds of {self.protocol}, {seeds}{lost}; maximised: "
+            f"{self.objective}"
         )
 
     def find(self, dataset: str, networks: str, row: str) -> Found | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kdbench.results.record import Record
+from kdbench.track.names import FEW, allowed, text
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
@@ -133,6 +134,22 @@ def number(value: object) -> float | None:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def parameters(run: Run) -> dict[str, str]:
+    """Of a parent run, as MLflow takes them."""
+    return {key: text(value) for key, value in list(run.params.items())[:FEW]}
+
+
+def metric_names(points: Sequence[Point]) -> tuple[dict[str, str], dict[str, str]]:
+    """What MLflow calls each metric; and where that is another name, whose it is."""
+    names = allowed(point.name for point in points)
+    return names, {plain: name for name, plain in names.items() if plain != name}
+
+
+def model_link(experiment: str, number: str, model: Model | None) -> str:
+    """A link to a model: the page of a run shows the run's own artifacts and not where its model is."""
+    return f"Model: [{model.name if model else ''}](#/experiments/{experiment}/models/{number})"
 
 
 def fill(folder: Path, files: Mapping[str, str], weights: Path | None = None) -> None:

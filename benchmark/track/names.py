@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 NAME, TEXT = 240, 5000
 """Lengths that MLflow takes, in characters; it would refuse more than 250 and 6000."""
+FEW = 100
+"""Parameters, or tags, that it takes at once at most."""
 
 
 def allowed(names: Iterable[str]) -> dict[str, str]:

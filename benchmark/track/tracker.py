@@ -21,8 +21,8 @@ from filelock import FileLock
 from kdbench.errors import KdbenchError, MachineError, absent
 from kdbench.text import first_line
 from kdbench.track import database
-from kdbench.track.content import Input, Known, Model, Point, Run, fill
-from kdbench.track.names import allowed, text
+from kdbench.track.content import Input, Known, Model, Point, Run, fill, metric_names, model_link, parameters
+from kdbench.track.names import FEW, allowed, text
 from kdbench.track.target import Target
 
 for name, value in {
@@ -49,9 +49,9 @@ except Exception as error:  # its own code runs on import, which may fail for an
 WAIT = 0.02
 """Seconds that the lock is left alone between two runs."""
 BATCH = 800  # metrics that go with one call; the server takes 1000 things at most, parameters and tags among them
-FEW = 100  # parameters, or tags, that it takes at most
 
-KEY, STAMP, LEVEL, NOTE = "kdbench.key", "kdbench.stamp", "kdbench.level", "mlflow.note.content"
+KEY, STAMP, LEVEL = "kdbench.key", "kdbench.stamp", "kdbench.level"
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 
 
 @contextmanager
@@ -109,35 +109,36 @@ class Tracker:
 
     def parent(self, experiment: str, run: Run, given: Input | None) -> str:
         """The number of a parent run, which is running now; made if there is none."""
-        found = self._search(experiment, f"tags.`{KEY}` = '{run.key}' and tags.`{LEVEL}` = 'parent'")
-        if found:
-            self.client.update_run(found[0].info.run_id, status="RUNNING")
-            return str(found[0].info.run_id)
+        for found in self.known(experiment, None, run.key):
+            self.client.update_run(found.run, status="RUNNING")
+            return found.run
         tags = {KEY: run.key, LEVEL: "parent", **{key: text(value) for key, value in run.tags.items()}}
         begun = self.client.create_run(experiment, start_time=run.started, tags=tags, run_name=text(run.name, 240))
         made = str(begun.info.run_id)
-        self.client.log_batch(made, params=[Param(k, text(v)) for k, v in run.params.items()][:FEW])
+        self.client.log_batch(made, params=[Param(*each) for each in parameters(run).items()])
         if given is not None:
             known = Dataset(text(given.name, 500), given.digest, "kdbench", given.source, given.schema, given.profile)
             tag = InputTag("mlflow.data.context", "training and test")
             self.client.log_inputs(made, datasets=[DatasetInput(known, [tag])])
         return made
 
-    def known(self, experiment: str, parent: str, key: str | None = None) -> list[Known]:
-        """The children of a parent that are there, all or those of one key."""
-        asked = f"tags.`mlflow.parentRunId` = '{parent}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
+    def known(self, experiment: str, parent: str | None, key: str | None = None) -> list[Known]:
+        """The children of a parent that are there, all or those of one key; without a parent, the parents."""
+        asked = f"tags.`{PARENT}` = '{parent}'" if parent else f"tags.`{LEVEL}` = 'parent'"
+        asked += f" and tags.`{KEY}` = '{key}'" if key else ""
         return [
-            Known(run.info.run_id, run.data.tags.get(KEY, ""), run.data.tags.get(STAMP, ""), _ended(run))
+            Known(run.info.run_id, tags.get(KEY, ""), tags.get(STAMP, ""), run.info.status != "RUNNING")
             for run in self._search(experiment, asked)
+            for tags in [run.data.tags]
         ]
 
     def write(self, experiment: str, parent: str, run: Run) -> None:
         """Write a child; until it is whole it is running, and whoever writes next takes it away."""
-        shown, names = _named(run.points)
+        shown, names = metric_names(run.points)
         keys = allowed(run.params)
         names |= {plain: own for own, plain in keys.items() if plain != own}
         tags = {
-            "mlflow.parentRunId": parent,
+            PARENT: parent,
             KEY: run.key,
             STAMP: run.stamp,
             LEVEL: "child",
@@ -148,7 +149,7 @@ class Tracker:
         number = str(made.info.run_id)
         model = None if run.model is None else self._begin_model(experiment, number, run.model)
         params = [Param(keys[key], text(value)) for key, value in run.params.items()][:FEW]
-        noted = [] if model is None else [RunTag(NOTE, _where(experiment, model, str(run.model and run.model.name)))]
+        noted = [] if model is None else [RunTag(NOTE, model_link(experiment, model, run.model))]
         last = [_metric(shown[point.name], point, model) for point in run.points if point.last]
         self.client.log_batch(number, metrics=last[:BATCH], params=params, tags=noted)
         self._log_epochs(number, shown, [point for point in run.points if not point.last])
@@ -160,12 +161,33 @@ class Tracker:
     def end(self, parent: str, status: str, run: Run | None = None) -> None:
         """End a parent run, with what is to be said of it if it came to its end."""
         if run is not None:
-            shown, _ = _named(run.points)
+            shown, _ = metric_names(run.points)
             metrics = [_metric(shown[point.name], point, None) for point in run.points]
             tags = [RunTag(key, text(value)) for key, value in run.tags.items()]
+            parent = self._renewed(parent, {each.key: str(float(each.value)) for each in metrics}, parameters(run))
             self.client.log_batch(parent, metrics=metrics[:BATCH], tags=tags)
             self._keep(parent, run.files)
         self.client.set_terminated(parent, status, end_time=None if run is None else run.ended or None)
+
+    def _renewed(self, parent: str, values: Mapping[str, str], params: Mapping[str, str]) -> str:
+        """The number of a parent run that has nothing else yet; another one where it was ended with other values.
+
+        MLflow changes no parameter and forgets no value of a metric, so what was ended before, as with a cell that
+        failed or with fewer trials, is made anew and gets the children. Without ``params`` it keeps those that it has.
+        """
+        known = self.client.get_run(parent)
+        asked, told = known.data.params, {key: str(float(value)) for key, value in known.data.metrics.items()}
+        if told in ({}, values) and params in ({}, asked):
+            return parent
+        experiment, begun = known.info.experiment_id, known.info.start_time
+        made = self.client.create_run(experiment, start_time=begun, tags=known.data.tags).info.run_id
+        self.client.log_batch(made, params=[Param(*each) for each in (params or asked).items()])
+        if known.inputs and known.inputs.dataset_inputs:
+            self.client.log_inputs(made, datasets=known.inputs.dataset_inputs)
+        for child in self.known(experiment, parent):
+            self.client.set_tag(child.run, PARENT, made)
+        self.drop(experiment, parent)
+        return str(made)
 
     def drop(self, experiment: str, run: str) -> None:
         """Take a run away, and the model that belongs to it."""
@@ -319,20 +341,5 @@ def _said(error: Exception) -> str:
     return first_line(error)
 
 
-def _ended(run: Any) -> bool:
-    return bool(run.info.status != "RUNNING")
-
-
-def _named(points: Sequence[Point]) -> tuple[dict[str, str], dict[str, str]]:
-    """What MLflow calls each metric; and where that is another name, whose it is."""
-    names = allowed(point.name for point in points)
-    return names, {plain: name for name, plain in names.items() if plain != name}
-
-
 def _metric(name: str, point: Point, model: str | None) -> Metric:
     return Metric(name, point.value, point.when, point.step, model_id=model if point.model else None)
-
-
-def _where(experiment: str, model: str, name: str) -> str:
-    """A link to a model: the page of a run shows the run's own artifacts and not where its model is."""
-    return f"Model: [{name}](#/experiments/{experiment}/models/{model})"

@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kdbench.track.content import LAYOUT, Point, Run, flat
+from kdbench.track.content import LAYOUT, Point, Run, Status, flat
 from kdbench.track.database import MATRIX, TRIALS
 from kdbench.track.layout import LIMIT, hashed
 from kdbench.track.target import Target
 from kdbench.tune.found import best_of, finished
 from kdbench.tune.ledger import Study, Trial
 from kdbench.tune.place import ledger_of
+
+_STATUSES: dict[str, Status] = {"done": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+"""Of a trial's run, by how the trial ended."""
 
 
 def write_trials(
@@ -40,16 +43,18 @@ def write_trials(
     with closing(ledger):
         whole = set() if whole is None else whole
         begun = [ledger.study(name) for name in ledger.names()]
-        studies = [study for study in begun if "knobs" in study.facts]
+        studies = [study for study in begun if "knobs" in study.facts and study.trials()]
         count = 0
         if studies:
             with writing(target):
                 tracker = Tracker(target)
-                for number, study in _placed(studies):
+                placed = _placed(studies)
+                for number, study in placed:
                     if study.name in whole:
                         continue
                     more = f" {number}" if number > 1 else ""
                     experiment = tracker.experiment(f"kdbench trials{more}", {MATRIX: TRIALS})
+                    _clear(tracker, experiment, {hashed(each.name) for at, each in placed if at != number})
                     count += _write(tracker, experiment, study, running=running)
                     if len(finished(study)) >= int(study.facts["trials"]):
                         whole.add(study.name)
@@ -69,6 +74,14 @@ def _placed(studies: Sequence[Study]) -> list[tuple[int, Study]]:
         room -= size
         found.append((number, study))
     return found
+
+
+def _clear(tracker: Any, experiment: str, elsewhere: set[str]) -> None:
+    """Take studies away that were here before one before them was extended."""
+    for parent in tracker.known(experiment, None) if elsewhere else []:
+        if parent.key in elsewhere:
+            for run in (*tracker.known(experiment, parent.run), parent):
+                tracker.drop(experiment, run.run)
 
 
 def _write(tracker: Any, experiment: str, study: Study, *, running: bool) -> int:
@@ -95,11 +108,13 @@ def _study_run(study: Study, done: Sequence[Trial]) -> Run:
     tags = {"kdbench.study": study.name, **{key: str(facts[key]) for key in ("dataset", "networks", "row", "protocol")}}
     params = flat({key: value for key, value in facts.items() if key != "knobs"})
     best = best_of(done)
-    values = {"trials": float(len(done)), "failed": float(sum(trial.state == "failed" for trial in done))}
+    counts = {"failed": "failed", "given_up": "pruned"}
+    values = {"trials": float(len(done))}
+    values |= {name: float(sum(trial.state == state for trial in done)) for name, state in counts.items()}
     if best is not None and best.value is not None:
         values |= {"objective": best.value, "best_trial": float(best.number)}
-    times = [_times(trial) for trial in done]
-    started, ended = min((each[0] for each in times), default=0), max((each[1] for each in times), default=0)
+    started = min(_times(trial)[0] for trial in study.trials())
+    ended = max((_times(trial)[1] for trial in done), default=0)
     points = [Point(key, value, ended) for key, value in values.items()]
     status: Any = "FINISHED" if len(done) >= int(facts["trials"]) else "KILLED"
     return Run(hashed(study.name), "", study.name, status, started, ended, tags=tags, params=params, points=points)
@@ -107,8 +122,8 @@ def _study_run(study: Study, done: Sequence[Trial]) -> Run:
 
 def _trial_run(study: Study, trial: Trial) -> Run:
     started, ended = _times(trial)
-    scores = [float(score) for score in trial.facts.get("scores", [])]
-    points = [Point("fold_macro_f1", score, ended, fold) for fold, score in enumerate(scores)]
+    scores = enumerate(trial.facts.get("scores", []))  # None of folds that a trial was given up before
+    points = [Point("fold_macro_f1", float(score), ended, fold) for fold, score in scores if score is not None]
     if trial.value is not None:
         points.append(Point("objective", trial.value, ended))
     if "seconds" in trial.facts:
@@ -119,7 +134,7 @@ def _trial_run(study: Study, trial: Trial) -> Run:
         key=hashed(study.name, trial.number),
         stamp=hashed(LAYOUT, trial.state, trial.value, trial.settings),
         name=f"trial {trial.number} of {study.name}",
-        status="FINISHED" if trial.state == "done" else "FAILED",
+        status=_STATUSES[trial.state],
         started=started,
         ended=ended,
         tags={key: value for key, value in tags.items() if value},

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
+from warnings import catch_warnings, simplefilter
 
 import optuna
 import sqlalchemy
@@ -200,10 +201,10 @@ def importances(knobs: Sequence[Knob], trials: Sequence[Trial]) -> dict[str, flo
     memory = optuna.create_study(direction="maximize")
     for trial in done:
         memory.add_trial(_frozen(knobs, trial.settings, TrialState.COMPLETE, trial.value))
-    with suppress(RuntimeError, ValueError):  # all trials alike
-        return optuna.importance.get_param_importances(
-            memory, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
-        )
+    judge = optuna.importance.PedAnovaImportanceEvaluator()
+    with suppress(RuntimeError, ValueError, UserWarning), catch_warnings():  # its good trials are all that there are
+        simplefilter("error", UserWarning)  # else it warns, and gives every knob the same share
+        return optuna.importance.get_param_importances(memory, evaluator=judge)
     return {}
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from kdbench.results.figures.panels import checked, save, style
 
 COLUMNS = 3
+DECADES = 100
+"""A logarithmic axis below this ratio has numbers between its powers of ten, of which it may have a single one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def search_figure(history: Mapping[int, float], slices: Sequence[SliceOfSearch],
     if not history:
         raise ValueError("a figure of a search wants a finished trial, none came")
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     lines = -(-(1 + len(slices)) // COLUMNS)
     points = [100 * value for value in history.values()]
@@ -56,6 +58,8 @@ def search_figure(history: Mapping[int, float], slices: Sequence[SliceOfSearch],
             axes.axvline(piece.found if piece.span else str(piece.found), color="0.3", linewidth=1, linestyle="--")
             if piece.log:
                 axes.set_xscale("log")
+                if piece.span and piece.span[1] / piece.span[0] < DECADES:
+                    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # mathtext is switched off
                 axes.xaxis.set_minor_formatter(NullFormatter())
             if piece.span:

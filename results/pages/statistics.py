@@ -14,7 +14,7 @@ from kdbench.results.tables.differences import Difference
 from kdbench.results.tables.family import Family, judge
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
-from kdbench.results.words.captions import capital
+from kdbench.results.words.captions import capital, searched
 from kdbench.results.words.costs import NOTHING
 from kdbench.results.words.numbers import interval, p_value, points
 from kdbench.text import counted
@@ -45,7 +45,8 @@ def statistics_page(
             _ranks_said(found),
             _legend(found, equivalent),
         ]
-    return Page(f"kdbench: statistics of {title(metric)}", (*parts, f"kdbench {version}."))
+    made = "; ".join([*map(capital, searched(asked)), f"kdbench {version}"])
+    return Page(f"kdbench: statistics of {title(metric)}", (*parts, f"{made}."))
 
 
 def _methods(found: Family, equivalent: float) -> Sheet:

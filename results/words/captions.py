@@ -34,7 +34,7 @@ def caption(
         *_conditions(table, asked),
         *_folds(table),
         _seeds(table, asked),
-        f"hyper-parameters: {asked.preset or 'defaults where a row does not say otherwise, no search'}",
+        *(searched(asked) or ["hyper-parameters: defaults where a row does not say otherwise, no search"]),
         _cells(records.values(), asked),
         f"kdbench {version}",
     ]
@@ -75,6 +75,11 @@ def as_asked(asked: Asked) -> list[str]:
     note = f" ({asked.note})" if asked.note else ""
     warning = f" ({asked.warning})" if asked.warning else ""
     return [f"protocol {asked.protocol}{warning}", f"recipe {asked.recipe}{note}"]
+
+
+def searched(asked: Asked) -> list[str]:
+    """Where hyper-parameters are from, and the budget that every row had; nothing where they were not searched."""
+    return [f"hyper-parameters: {asked.preset}"] if asked.preset else []
 
 
 def _folds(table: Table) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kdbench.results.seen import Seen
 from kdbench.results.tables.confusion import collapsed
 from kdbench.results.tables.model import Block
-from kdbench.results.words.captions import as_asked
+from kdbench.results.words.captions import as_asked, searched
 from kdbench.results.words.numbers import listed
 from kdbench.text import counted
 
@@ -15,7 +15,7 @@ def conditions(seen: Seen) -> str:
     table, asked = seen.table, seen.asked
     side = f"{table.side} split" if table.side else "no runs yet"
     seeds = f"seed {table.seeds[0]}" if len(table.seeds) == 1 else f"{len(table.seeds)} seeds"
-    return f"{'; '.join([side, *as_asked(asked), seeds, f'kdbench {seen.version}'])}."
+    return f"{'; '.join([side, *as_asked(asked), seeds, *searched(asked), f'kdbench {seen.version}'])}."
 
 
 def one_class(seen: Seen) -> list[str]:

@@ -36,12 +36,14 @@ def read(root: Path) -> dict[str, dict[str, Any]]:
             tags = dict(of("tags", uuid))
             name = tags.get("kdbench.cell", "parent")
             assert name not in runs, f"{name} stands twice"
+            metrics = of("metrics", uuid, "key, value, step")
+            assert len({(key, step) for key, _, step in metrics}) == len(metrics), f"a metric of {name} stands twice"
             runs[name] = {
                 "uuid": uuid,
                 "status": status,
                 "tags": tags,
                 "params": dict(of("params", uuid)),
-                "metrics": {(key, step): value for key, value, step in of("metrics", uuid, "key, value, step")},
+                "metrics": {(key, step): value for key, value, step in metrics},
                 "files": files(root / "mlartifacts" / uuid / "artifacts"),
                 "models": [files(root / "mlartifacts/models" / model / "artifacts") for model in models(base, uuid)],
             }
@@ -162,7 +164,7 @@ def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_ol
     assert {run["status"] for run in runs.values()} == {"FINISHED"}
 
     path = tracked / digest / "record.json"
-    record = Store(tracked).record(digest)
+    whole, record = path.read_text(), Store(tracked).record(digest)
     assert record is not None
     late = replace(record, status="failed", reason="too old", finished="2030-01-01T00:00:00")
     path.write_text(late.to_json())
@@ -171,6 +173,11 @@ def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_ol
     assert changed[digest]["status"] == "FAILED"
     assert changed[digest]["tags"]["reason"] == "too old"
     assert {name: run for name, run in changed.items() if name != digest}.keys() == runs.keys() - {digest}
+    assert changed["parent"]["status"] == "FAILED"
+
+    path.write_text(whole)
+    assert forks("run", *job, "-j", 1).code == 0
+    assert stable(read(tracked)) == stable(runs), "what was written of the failed cell is left somewhere"
 
 
 def test_two_runs_of_one_store_at_once_both_end_well_with_the_same_results(

@@ -16,10 +16,13 @@ import torch
 from kdbench.catalog.find import NETWORKS
 from kdbench.session import Session
 from kdbench.spec.selection import Selection
-from kdbench.track import student
+from kdbench.track import student, trials
 from kdbench.track.block import described
 from kdbench.track.layout import groups, key_of
 from kdbench.track.pictures import confusion_picture
+from kdbench.track.target import Target
+from kdbench.tune.knob import Knob
+from kdbench.tune.ledger import Ledger, plain_knobs
 
 
 def ask(root: Path, query: str) -> list[Any]:
@@ -100,37 +103,84 @@ def test_a_logged_model_says_what_it_takes_and_gives_what_its_weights_give(track
             assert not isinstance(student._load_pyfunc(str(folder / "data"))._network, NETWORKS.get("mlp"))
 
 
+def trials_of_each_kind(store: Path) -> None:
+    """Leave a study in which one trial was done, one failed and one was given up after the first of two folds."""
+    knobs = (Knob("weight", 1.0, 0.1, 10.0),)
+    study = Ledger(store / "tune" / "journal.log").study("of each kind")
+    said = dict.fromkeys(("dataset", "networks", "row", "protocol", "recipe"), "another")
+    study.note({**said, "trials": 3, "objective": "a mean", "knobs": plain_knobs(knobs)})
+    for _ in range(3):
+        study.add(knobs, {"weight": 1.0})
+    study.tell(0, 0.5, {"scores": [0.25, 0.75], "seconds": 1.0})
+    study.tell(1, None, {"reason": "too much"})
+    study.tell(2, None, {"scores": [0.125, None], "seconds": 0.5}, pruned=True)
+
+
 def test_a_tracked_search_has_a_parent_for_each_study_and_a_child_for_each_trial(forks: Any, store: Path) -> None:
+    trials_of_each_kind(store)
     tune = ("tune", "-d", "synthetic(people=3, windows=2, length=32)", "-p", "resnet_lstman(width=0.05):mlp(hidden=16)")
-    tune += (
-        "-m",
-        "student_aux",
-        "--no-teacher",
-        "-S",
-        "recipe.epochs=1",
-        "-S",
-        "recipe.batch_size=16",
-        "--trials",
-        "2",
-    )
-    ended = forks(*tune, "-j", 1, "-o", store.parent / "preset.toml")
+    tune += ("-m", "student_aux", "--no-teacher", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=16")
+    ended = forks(*tune, "--trials", "2", "-j", 1, "-o", store.parent / "preset.toml")
     assert ended.code == 0, ended.err
     assert "not tracked" not in ended.err
     assert ask(store, "SELECT name FROM experiments WHERE lifecycle_stage = 'active'") == [("kdbench trials",)]
     levels = (
         "SELECT value, status, count(*) FROM runs JOIN tags USING (run_uuid) WHERE key = 'kdbench.level' GROUP BY 1, 2"
     )
-    assert sorted(ask(store, levels)) == [("child", "FINISHED", 4), ("parent", "FINISHED", 2)]
+    children = [("child", "FAILED", 1), ("child", "FINISHED", 5), ("child", "KILLED", 1)]
+    assert sorted(ask(store, levels)) == [*children, ("parent", "FINISHED", 3)]
     asked = "SELECT key, count(*) FROM params JOIN runs USING (run_uuid) WHERE name LIKE 'trial %' GROUP BY 1"
     assert dict(ask(store, asked))["recipe.learning_rate"] == 4
-    values = ask(
-        store, "SELECT value FROM metrics JOIN runs USING (run_uuid) WHERE name LIKE 'trial %' AND key = 'objective'"
+    asked = "SELECT status, step, value FROM metrics JOIN runs USING (run_uuid) WHERE key = 'fold_macro_f1' "
+    known = ask(store, f"{asked} AND name LIKE '%of each kind'")
+    assert sorted(known) == [("FINISHED", 0, 0.25), ("FINISHED", 1, 0.75), ("KILLED", 0, 0.125)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
+def test_a_study_for_which_an_experiment_has_no_room_left_stands_in_the_next_alone(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knobs = (Knob("weight", 1.0, 0.1, 10.0),)
+    ledger = Ledger(store / "tune" / "journal.log")
+    said = dict.fromkeys(("dataset", "networks", "row", "protocol", "recipe"), "another")
+    monkeypatch.setattr(trials, "LIMIT", 6)
+    counted = (
+        "SELECT experiments.name, count(*) FROM runs JOIN experiments USING (experiment_id) "
+        "WHERE runs.lifecycle_stage = 'active' GROUP BY 1 ORDER BY 1"
     )
-    before = ask(store, "SELECT run_uuid FROM runs")
-    assert forks("track", "sync").code == 0
-    assert ask(store, "SELECT run_uuid FROM runs") == before
-    assert forks("track", "rebuild").code == 0
-    again = ask(
-        store, "SELECT value FROM metrics JOIN runs USING (run_uuid) WHERE name LIKE 'trial %' AND key = 'objective'"
-    )
-    assert sorted(again) == sorted(values)
+    for budget, wanted in ((2, [6]), (4, [5, 5])):  # with their parents
+        for name in ("one", "two"):
+            study = ledger.study(name)
+            study.note({**said, "trials": budget, "objective": "a mean", "knobs": plain_knobs(knobs)})
+            for number in range(len(study.trials()), budget):
+                study.add(knobs, {"weight": 1.0})
+                study.tell(number, 0.5, {"scores": [0.5], "seconds": 1.0})
+        trials.write_trials(store, Target(store))
+        assert [runs for _, runs in ask(store, counted)] == wanted
+
+
+@pytest.mark.slow
+def test_what_is_tracked_of_a_search_that_was_extended_is_what_track_rebuild_writes(forks: Any, store: Path) -> None:
+    knobs = (Knob("weight", 1.0, 0.1, 10.0),)
+    study = Ledger(store / "tune" / "journal.log").study("extended")
+    said = dict.fromkeys(("dataset", "networks", "row", "protocol", "recipe"), "another")
+    seen = []
+    for budget in (1, 3):
+        study.note({**said, "trials": budget, "objective": "a mean", "knobs": plain_knobs(knobs)})
+        for number in range(len(study.trials()), budget):
+            study.add(knobs, {"weight": 1.0 + number})
+            study.tell(number, 0.5 + 0.1 * number, {"scores": [0.5], "seconds": 1.0})
+        assert forks("track", "sync").code == 0
+    for command in ("sync", "rebuild"):
+        assert forks("track", command).code == 0
+        rows = "SELECT name, status, start_time, end_time FROM runs WHERE lifecycle_stage = 'active'"
+        seen.append([sorted(ask(store, rows))])
+        for table in ("metrics", "params"):
+            rows = f"SELECT name, key, value FROM {table} JOIN runs USING (run_uuid) WHERE lifecycle_stage = 'active'"
+            seen[-1].append(sorted(ask(store, rows)))
+    assert seen[0] == seen[1]
+    assert ("extended", "trials", 3.0) in seen[0][1]
+    assert ("extended", "trials", "3") in seen[0][2]
+    [children] = ask(store, "SELECT count(*) FROM tags JOIN runs USING (run_uuid) WHERE key = 'mlflow.parentRunId'")
+    assert children == (3,)

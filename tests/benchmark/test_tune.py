@@ -8,6 +8,7 @@ import json
 import random
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,10 +17,12 @@ import time
 import urllib.request
 from collections import Counter
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.samplers import TPESampler
 
 from kdbench.cli import main
 from kdbench.cli.tune import STOPPED
@@ -28,10 +31,12 @@ from kdbench.results.figures import SliceOfSearch, search_figure
 from kdbench.spec.preset import Preset
 from kdbench.store.records import Store
 from kdbench.tune.claims import FileClaims
+from kdbench.tune.found import best_of, finished
 from kdbench.tune.knob import Knob
-from kdbench.tune.ledger import BATCH, Ledger, Trial, draw, plain_knobs
+from kdbench.tune.ledger import BATCH, SAMPLING, Ledger, Trial, draw, importances, plain_knobs
 from kdbench.tune.pruning import behind
 
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 TRIALS = 2 * BATCH + 2
 """More than are drawn at random, and no whole number of batches."""
 
@@ -211,6 +216,28 @@ def test_what_a_trial_draws_hangs_on_earlier_batches_alone() -> None:
     assert draw(KNOBS, trials, 1, seed=4) != trials[1].settings
 
 
+def test_importances_are_told_where_trials_tell_them_and_else_left_open() -> None:
+    settings = [draw(KNOBS, [], number, seed=3) for number in range(12)]
+
+    def judged(values: list[float]) -> dict[str, float]:
+        pairs = enumerate(zip(settings, values, strict=True))
+        return importances(KNOBS, [Trial(number, each, "done", value, {}) for number, (each, value) in pairs])
+
+    told = judged([-abs(float(each["weight"]) - 2) for each in settings])
+    assert sum(told.values()) == pytest.approx(1)
+    assert max(told, key=told.__getitem__) == "weight"
+    assert judged([0.5] * 12) == {}
+    assert judged([0.5] * 11 + [0.6]) == {}, "its good trials are all that there are"
+
+
+def test_no_argument_of_the_sampler_is_left_to_a_default_but_those_that_optuna_is_about_to_drop() -> None:
+    told = {name: each.default for name, each in signature(TPESampler).parameters.items()}
+    deprecated = {"consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints", "gamma", "weights"}
+    deprecated |= {"warn_independent_sampling"}
+    assert told.keys() - deprecated - {"constraints_func"} == (SAMPLING.keys() - {"sampler"}) | {"seed"}
+    assert {told[name] for name in deprecated} == {None}, "what is None may not be given without a warning"
+
+
 def test_a_half_written_line_of_the_journal_is_dropped(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     study = Ledger(journal).study("a")
@@ -228,6 +255,7 @@ def test_a_claim_is_held_by_one_and_goes_with_its_holder(tmp_path: Path, forks: 
     code = f"""
 import pathlib, time
 from kdbench.tune.claims import FileClaims
+from kdbench.tune.found import best_of, finished
 claims = FileClaims(pathlib.Path({str(tmp_path / "claims")!r}))
 assert claims.take("a")
 pathlib.Path({str(tmp_path / "held")!r}).touch()
@@ -277,7 +305,7 @@ def test_what_was_found_is_shown_with_how_flat_it_is(call: Any, unbroken: Path, 
     status = call("tune", "status", *kept).out
     assert status.count(f"{TRIALS}/{TRIALS} trials, best") == 2
     table = call("tune", "table", *kept).out
-    assert f"Budget of a row: {TRIALS} trials of 1 epochs, 2 folds of subject-val-v1, seed 0, optuna " in table
+    assert f"Budget of a row: {TRIALS} trials of 1 epoch, 2 folds of subject-val-v1, seed 0, optuna " in table
     lines = call("tune", "table", *kept, "--format", "csv").out.splitlines()
     assert lines[0].startswith(
         "dataset,networks,row,trials,failed,given up,defaults,best,gain,as good,setting,default,found"
@@ -305,6 +333,26 @@ def test_trials_given_up_between_folds_are_the_same_however_many_workers(
     assert "given up between folds" in call("tune", "status").out
     assert "given up where below the median between folds" in call("tune", "table").out
     assert " given up between folds, being below the median" in Preset.load(tmp_path / "preset.toml").budget
+
+
+def test_pruning_would_have_cost_the_published_search_no_setting_and_spared_it_little(tmp_path: Path) -> None:
+    """The figures of docs/search.md: the rule, applied to trials that all ran to their end."""
+    shutil.copytree(PUBLISHED / "tuned-cpu" / "records" / "tune", tmp_path / "tune")
+    trials, given_up, cells, spared, lost = 0, 0, 0, 0, 0
+    with kept_studies(tmp_path, None) as studies:
+        for study in studies:
+            known, best = list[Trial](), best_of(finished(study))
+            assert best is not None
+            for trial in finished(study):
+                scores = trial.facts["scores"]
+                folds = range(1, len(scores))
+                at = next((k for k in folds if behind(scores[:k], range(k), trial.number, known)), len(scores))
+                known.append(trial if at == len(scores) else replace(trial, state="pruned"))
+                trials, cells, spared = trials + 1, cells + len(scores), spared + len(scores) - at
+                given_up, lost = given_up + (at < len(scores)), lost + (at < len(scores) and trial == best)
+    assert (trials, given_up, cells, spared, lost) == (520, 43, 2080, 115, 0)
+    said = (PUBLISHED.parents[1] / "docs" / "search.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert f"given up {given_up} of {trials} trials, which spares {spared} of {cells:,} trainings" in said
 
 
 def test_a_trial_is_behind_by_earlier_batches_on_the_same_folds_alone() -> None:
@@ -363,6 +411,7 @@ def test_ctrl_c_says_how_to_go_on(forks: Any, tune: Any, store: Path, until: Any
     assert ended.err.splitlines()[-1] == STOPPED
 
 
+@pytest.mark.slow
 def test_optuna_dashboard_opens_the_same_journal(unbroken: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     with socket.socket() as chosen:
@@ -390,9 +439,12 @@ def test_optuna_dashboard_opens_the_same_journal(unbroken: Path) -> None:
 
 def test_a_figure_has_numbers_on_its_axes_that_people_can_read(tmp_path: Path) -> None:
     slices = [SliceOfSearch("weight", True, (1e-6, 1e-2), [1e-5, 1e-3], 1e-3, 0.5)]
+    slices.append(SliceOfSearch("temperature", True, (1.0, 4.0), [1.5, 3.5], 3.5, 0.5))
     search_figure({0: 0.5, 1: 0.6}, slices, tmp_path / "a.svg", "kd")
     drawn = (tmp_path / "a.svg").read_text()
     assert "<!-- 0.0001 -->" in drawn
+    assert "<!-- 2 -->" in drawn, "between 1 and 4 there is one power of ten alone"
+    assert "<!-- 0.0002 -->" not in drawn
     assert "mathdefault" not in drawn
 
 

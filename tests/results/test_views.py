@@ -9,6 +9,7 @@ import pytest
 
 from kdbench.results import Asked, Entry
 from kdbench.results.metrics import by_person, score
+from kdbench.results.pages.statistics import statistics_page
 from kdbench.results.render import page_text
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Page, Sheet
@@ -186,6 +187,20 @@ def test_tuning_tells_what_each_row_was_trained_with_and_which_was_not_searched(
         "kd": [notes["kd"], trained],
         "at": ["tuned on hapt", "not run yet"],
     }
+
+
+@pytest.mark.parametrize("name", views())
+def test_every_view_of_tuned_rows_states_the_budget_of_the_search(name: str, entries: list[Entry]) -> None:
+    budget = "preset x, found with 20 trials"
+    told = view_page(name, Seen(entries, Asked("subject-v1", "har", preset=budget), "1"))
+    assert f"hyper-parameters: {budget}; kdbench 1." in said(told)
+    assert "hyper-parameters: " not in said(view_page(name, Seen(entries, Asked("subject-v1", "har"), "1")))
+
+
+def test_statistics_of_tuned_rows_state_the_budget_of_the_search(entries: list[Entry]) -> None:
+    budget = "preset x, found with 20 trials"
+    told = statistics_page(entries, "macro_f1", asked=Asked("subject-v1", "har", preset=budget), version="1")
+    assert said(told).endswith(f"Hyper-parameters: {budget}; kdbench 1.")
 
 
 def test_rows_of_one_method_stand_beside_its_first_with_what_differs(see: Any, make_run: Any) -> None:
