@@ -25,6 +25,11 @@ T = TypeVar("T", bound=Method | Backbone | Dataset | Reference)
 
 
 _outsiders: set[str] = set()
+_being_read: set[Path] = set()
+
+
+class _RunsAgain(KdbenchError):
+    """A file that is read for its class asks for that class itself."""
 
 
 def outsiders() -> bool:
@@ -109,18 +114,28 @@ class Catalog(Generic[T]):
         """
         if not path.is_file():
             raise KdbenchError(f"there is no file {path}")
+        if path in _being_read:  # a script that has a class and works with it, which would go on without end
+            raise _RunsAgain(
+                f"{path} begins a run while it is imported for its class; put what must not be run again under "
+                "`if __name__ == '__main__':`, or the class into a file of its own"
+            )
         _outsiders.add(str(path))
         found = importlib.util.spec_from_file_location(module_name or f"kdbench_file_{path.stem}", path)
         assert found is not None
         assert found.loader is not None
         module = importlib.util.module_from_spec(found)
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
+        _being_read.add(path)
         try:
             found.loader.exec_module(module)
+        except _RunsAgain:
+            raise
         except SyntaxError as error:
             raise KdbenchError(f"{error.filename or path}:{error.lineno}: {error.msg}") from error
         except (Exception, SystemExit) as error:  # somebody's new file
             raise KdbenchError(f"{path} cannot be imported: {error!r}") from error
+        finally:
+            _being_read.discard(path)
         return self._only(module)
 
     def _whole(self, cls: Any, where: str) -> type[T]:
