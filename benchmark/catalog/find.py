@@ -20,6 +20,7 @@ from kdbench.methods import Method
 from kdbench.references import Reference
 from kdbench.spec.cell import Part
 from kdbench.spec.words import Spec
+from kdbench.text import described
 
 T = TypeVar("T", bound=Method | Backbone | Dataset | Reference)
 
@@ -72,8 +73,10 @@ class Catalog(Generic[T]):
     def _built_in(self, definition: Definition) -> type[T]:
         try:
             module = importlib.import_module(definition.module)
-        except Exception as error:  # somebody's new file
-            raise KdbenchError(f"{definition} cannot be imported: {error!r}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # somebody's new file
+            raise KdbenchError(f"{definition} cannot be imported: {described(error)}") from error
         return self._only(module)
 
     def _plugged(self, name: str, definition: Definition) -> type[T]:
@@ -82,8 +85,10 @@ class Catalog(Generic[T]):
             loaded: Any = importlib.import_module(definition.module)
             for attribute in str(definition.name).split("."):
                 loaded = getattr(loaded, attribute)
-        except (Exception, SystemExit) as error:
-            raise KdbenchError(f"{definition}, the plug-in {name!r} in {self.known.kind}: {error!r}") from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise KdbenchError(f"{definition}, the plug-in {name!r} in {self.known.kind}: {described(error)}") from None
         if not (inspect.isclass(loaded) and issubclass(loaded, self.base)):
             raise KdbenchError(f"{definition} is not a subclass of {self.base.__name__}")
         return self._whole(loaded, str(definition))
@@ -128,12 +133,12 @@ class Catalog(Generic[T]):
         _being_read.add(path)
         try:
             found.loader.exec_module(module)
-        except _RunsAgain:
+        except (_RunsAgain, KeyboardInterrupt):
             raise
         except SyntaxError as error:
             raise KdbenchError(f"{error.filename or path}:{error.lineno}: {error.msg}") from error
-        except (Exception, SystemExit) as error:  # somebody's new file
-            raise KdbenchError(f"{path} cannot be imported: {error!r}") from error
+        except BaseException as error:  # somebody's new file
+            raise KdbenchError(f"{path} cannot be imported: {described(error)}") from error
         finally:
             _being_read.discard(path)
         return self._only(module)
