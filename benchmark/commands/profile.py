@@ -168,6 +168,8 @@ def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool
         if not isinstance(error, ValueError) and re.search(r"memory|overflow", reason, re.IGNORECASE):
             reason = f"too large for this machine's memory with {channels} x {length} and {size[2]} classes"
         return _Line(label, {}, reason=reason)
-    except Exception as error:  # a plug-in's
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in's
         return _Line(label, {}, reason=f"broken: {described(error)}")
     return _Line(label, {**counted.products, **counted.elementwise})

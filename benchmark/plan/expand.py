@@ -196,6 +196,10 @@ class _Block:
                 self.shapes[side] = network_shapes(NETWORKS.get(part.name), part, here.about)
             except (ValueError, RuntimeError) as error:
                 self.impossible[side] = f"{part.name}: {first_line(error)}"
+            except (KdbenchError, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # somebody's file
+                raise KdbenchError(f"{called(Spec(part.name))} cannot be made or run: {described(error)}") from error
         self.chosen = protocol(plan.matrix.protocol)
         windows = here.data.windows
         self.labels = torch.from_numpy(windows.y[~windows.test])

@@ -94,6 +94,7 @@ def test_a_class_written_into_an_interpreter_is_refused() -> None:
     assert "KdbenchError: the class __main__:Mine is in no file" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_script_that_has_a_class_and_runs_it_unguarded_is_refused_and_does_not_go_on_without_end(
     store: Path, tmp_path: Path
 ) -> None:
