@@ -25,6 +25,15 @@ def first_line(error: BaseException) -> str:
     return printable(said[:LONGEST]) or type(error).__name__
 
 
+def described(error: BaseException) -> str:
+    """An error with its kind, as ``ValueError('no')``, in one line that can be printed."""
+    try:
+        said = repr(error)
+    except Exception:
+        said = f"{type(error).__name__}()"
+    return " ".join(printable(said[:LONGEST]).split("\n"))
+
+
 def printable(text: str) -> str:
     """A text without what no encoding has, such as half a pair of surrogates, and without control characters."""
     whole = text.encode("utf-8", "backslashreplace").decode()

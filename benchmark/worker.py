@@ -261,7 +261,7 @@ class _Attempt:
                 raise
             where = traceback.extract_tb(error.__traceback__)[-1]
             said = f"{type(error).__name__}: {first_line(error)} ({Path(where.filename).name}, line {where.lineno})"
-            reason = printable(said)
+            reason = " ".join(printable(said).split("\n"))
             self.store.write_traceback(self.work.cell.digest, traceback.format_exc())
         else:
             return None

@@ -20,11 +20,17 @@ from kdbench.methods import Method
 from kdbench.references import Reference
 from kdbench.spec.cell import Part
 from kdbench.spec.words import Spec
+from kdbench.text import described
 
 T = TypeVar("T", bound=Method | Backbone | Dataset | Reference)
 
 
 _outsiders: set[str] = set()
+_being_read: set[Path] = set()
+
+
+class _RunsAgain(KdbenchError):
+    """A file that is read for its class asks for that class itself."""
 
 
 def outsiders() -> bool:
@@ -67,8 +73,10 @@ class Catalog(Generic[T]):
     def _built_in(self, definition: Definition) -> type[T]:
         try:
             module = importlib.import_module(definition.module)
-        except Exception as error:  # somebody's new file
-            raise KdbenchError(f"{definition} cannot be imported: {error!r}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # somebody's new file
+            raise KdbenchError(f"{definition} cannot be imported: {described(error)}") from error
         return self._only(module)
 
     def _plugged(self, name: str, definition: Definition) -> type[T]:
@@ -77,8 +85,10 @@ class Catalog(Generic[T]):
             loaded: Any = importlib.import_module(definition.module)
             for attribute in str(definition.name).split("."):
                 loaded = getattr(loaded, attribute)
-        except (Exception, SystemExit) as error:
-            raise KdbenchError(f"{definition}, the plug-in {name!r} in {self.known.kind}: {error!r}") from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise KdbenchError(f"{definition}, the plug-in {name!r} in {self.known.kind}: {described(error)}") from None
         if not (inspect.isclass(loaded) and issubclass(loaded, self.base)):
             raise KdbenchError(f"{definition} is not a subclass of {self.base.__name__}")
         return self._whole(loaded, str(definition))
@@ -109,18 +119,28 @@ class Catalog(Generic[T]):
         """
         if not path.is_file():
             raise KdbenchError(f"there is no file {path}")
+        if path in _being_read:  # a script that has a class and works with it, which would go on without end
+            raise _RunsAgain(
+                f"{path} begins a run while it is imported for its class; put what must not be run again under "
+                "`if __name__ == '__main__':`, or the class into a file of its own"
+            )
         _outsiders.add(str(path))
         found = importlib.util.spec_from_file_location(module_name or f"kdbench_file_{path.stem}", path)
         assert found is not None
         assert found.loader is not None
         module = importlib.util.module_from_spec(found)
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
+        _being_read.add(path)
         try:
             found.loader.exec_module(module)
+        except (_RunsAgain, KeyboardInterrupt):
+            raise
         except SyntaxError as error:
             raise KdbenchError(f"{error.filename or path}:{error.lineno}: {error.msg}") from error
-        except (Exception, SystemExit) as error:  # somebody's new file
-            raise KdbenchError(f"{path} cannot be imported: {error!r}") from error
+        except BaseException as error:  # somebody's new file
+            raise KdbenchError(f"{path} cannot be imported: {described(error)}") from error
+        finally:
+            _being_read.discard(path)
         return self._only(module)
 
     def _whole(self, cls: Any, where: str) -> type[T]:

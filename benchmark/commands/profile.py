@@ -20,7 +20,7 @@ from kdbench.results.words.costs import HEADINGS, ratio, shown
 from kdbench.spec.pairs import pair_lists, parse_pairs
 from kdbench.spec.words import Spec, called, parse_method
 from kdbench.store.plugins import network
-from kdbench.text import aligned, first_line
+from kdbench.text import aligned, described, first_line
 
 Size = tuple[tuple[str, ...], int, int]
 """Names of the channels, samples and classes."""
@@ -168,6 +168,8 @@ def _measure(spec: Spec, label: str, size: Size, seconds: float, *, layers: bool
         if not isinstance(error, ValueError) and re.search(r"memory|overflow", reason, re.IGNORECASE):
             reason = f"too large for this machine's memory with {channels} x {length} and {size[2]} classes"
         return _Line(label, {}, reason=reason)
-    except Exception as error:  # a plug-in's
-        return _Line(label, {}, reason=f"broken: {error!r}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plug-in's
+        return _Line(label, {}, reason=f"broken: {described(error)}")
     return _Line(label, {**counted.products, **counted.elementwise})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import faulthandler
 import os
 import pickle
@@ -24,6 +25,7 @@ from kdbench.provenance.sources import sources
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
 from kdbench.store.claims import Elsewhere
+from kdbench.text import first_line
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Died:
     """A job's process ended before the job did; ``how`` says how."""
 
     how: str
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """A class from outside left its process so that the job could not be finished there; ``why`` says how it showed."""
+
+    why: str
 
 
 def main() -> None:
@@ -97,20 +106,34 @@ def _answer(answers: BinaryIO, message: object) -> None:
     answers.flush()
 
 
-def _run(job: Job, runtime: Runtime) -> Record | BaseException:
+_OF_THE_PROCESS = {errno.EBADF, errno.EFBIG, errno.EMFILE}
+"""Why files are refused to one process and not to the machine: what it closed, and limits that it may lower itself."""
+
+
+def _run(job: Job, runtime: Runtime) -> Record | BaseException | Spoilt:
     from kdbench.worker import run_job
 
     try:
         return run_job(job, runtime, contained=True)
-    except (Elsewhere, KdbenchError, Refused) as error:
+    except (Elsewhere, KdbenchError) as error:
         return error
+    except Refused as error:
+        return Spoilt(_spoilt_by(error)) if job.foreign and error.errno in _OF_THE_PROCESS else error
     except MemoryError:
         return MachineError("there is too little memory to run a cell; what is done is kept")
-    except BaseException:  # a fault of kdbench's own
-        return RuntimeError(traceback.format_exc())
+    except BaseException as error:
+        if job.foreign:
+            traceback.print_exc()  # into the log of its cell
+            return Spoilt(_spoilt_by(error))
+        return RuntimeError(traceback.format_exc())  # a fault of kdbench's own
 
 
-def _run_apart(job: Job, runtime: Runtime) -> Record | BaseException | Died:
+def _spoilt_by(error: BaseException) -> str:
+    said = f"{type(error).__name__}: {first_line(error)}"
+    return f"what the method did to its process kept its cell from being finished: {said}"
+
+
+def _run_apart(job: Job, runtime: Runtime) -> Record | BaseException | Died | Spoilt:
     """Run a job in a copy of this process, which stays as it was whatever the job does to its own."""
     here = os.getpid()
     with contextlib.suppress(KdbenchError):
@@ -132,7 +155,7 @@ def _run_apart(job: Job, runtime: Runtime) -> Record | BaseException | Died:
             if ended and not receiver.poll(0):
                 child = 0
                 return Died(told(os.waitstatus_to_exitcode(status)))
-        result: Record | BaseException = receiver.recv()
+        result: Record | BaseException | Spoilt = receiver.recv()
         return result
     except (EOFError, OSError, pickle.UnpicklingError):
         _, status = os.waitpid(child, 0)

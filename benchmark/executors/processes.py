@@ -10,12 +10,13 @@ from queue import Empty, Queue
 from typing import Any
 
 from kdbench.errors import MachineError
-from kdbench.executors._child import Died, Ready
+from kdbench.executors._child import Died, Ready, Spoilt
 from kdbench.executors._gpus import cards
 from kdbench.executors._pool import Worker
 from kdbench.machine import Runtime
 from kdbench.results.record import Record
 from kdbench.schedule.jobs import Job
+from kdbench.store.records import Store
 from kdbench.text import duration
 
 RETRIES = 1
@@ -103,14 +104,17 @@ class Workers:
     def _answered(self, worker: Worker, message: Any) -> tuple[Job, Record | BaseException] | None:
         """What became of a worker's job; None where it is tried again."""
         job = self._busy.pop(worker)
-        if isinstance(message, Record | BaseException | Died) and (worker.apart or not job.foreign):
+        if isinstance(message, Record | BaseException | Died | Spoilt) and (worker.apart or not job.foreign):
             self._idle.append(worker)
             how = message.how if isinstance(message, Died) else ""
         else:
             how = worker.end()
         if isinstance(message, Record | BaseException):
             self._deaths.pop(job.digest, None)
-            return job, message
+            return job, self._whole(job, message) if isinstance(message, Record) and job.foreign else message
+        if isinstance(message, Spoilt):
+            self._deaths.pop(job.digest, None)
+            return job, self._lost(job, message.why, "failed")
         given_up = isinstance(message, Ready) or self._deaths[job.digest] >= RETRIES
         if not worker.ready and given_up:
             why = message.failure if isinstance(message, Ready) else f"it {how}"
@@ -123,6 +127,15 @@ class Workers:
         times = self._deaths.pop(job.digest)
         again = f", {times} times, the last time with no other beside it" if times > 1 else ""
         return job, self._lost(job, f"its process {how}{again}", "killed")
+
+    def _whole(self, job: Job, record: Record) -> Record | BaseException:
+        """The record of a class from outside, which may have kept its process from writing what it says."""
+        store = Store(self._runtime.store)
+        wrong = store.damage(job.digest) if store.finished(job.digest) else "it is not there"
+        if wrong is None:
+            return record
+        store.forget(job.digest)
+        return self._lost(job, f"its process kept no whole record: {wrong.split(';')[0]}", "failed")
 
     def _stopped(self, worker: Worker, reason: str) -> tuple[Job, Record | BaseException]:
         """Stop a job, and the process that runs it, for good."""

@@ -28,7 +28,7 @@ from kdbench.spec.preset import Found
 from kdbench.spec.recipe import Recipe
 from kdbench.spec.teachers import Imported
 from kdbench.spec.words import Spec, called
-from kdbench.text import first_line
+from kdbench.text import described, first_line
 
 TEACHER_METHOD = Spec("supervised")
 """How a teacher is made, and the student alone."""
@@ -134,12 +134,13 @@ class _ClosedRow:
         """Why the method cannot be used here, or None, and what a reader must know about the row."""
         try:
             with torch.random.fork_rng(devices=[]):
-                method = self.cls(setup, **dict(self.part.settings))
+                return None, "; ".join(self.cls(setup, **dict(self.part.settings)).notes())
         except NotApplicable as error:
             return str(error), self.cls.note
-        except Exception as error:
-            raise KdbenchError(f"{self.name}: {self.cls.__name__} cannot be made: {error!r}") from error
-        return None, "; ".join(method.notes())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # somebody's file
+            raise KdbenchError(f"{self.name}: {self.cls.__name__} cannot be made: {described(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,10 @@ class _Block:
                 self.shapes[side] = network_shapes(NETWORKS.get(part.name), part, here.about)
             except (ValueError, RuntimeError) as error:
                 self.impossible[side] = f"{part.name}: {first_line(error)}"
+            except (KdbenchError, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # somebody's file
+                raise KdbenchError(f"{called(Spec(part.name))} cannot be made or run: {described(error)}") from error
         self.chosen = protocol(plan.matrix.protocol)
         windows = here.data.windows
         self.labels = torch.from_numpy(windows.y[~windows.test])

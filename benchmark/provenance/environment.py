@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -24,19 +25,25 @@ def versions() -> dict[str, str]:
     }
 
 
+PATIENCE = 5.0
+"""Seconds to wait for git."""
+
+
 @cache
 def commit() -> str | None:
     """The commit of the checkout that this package runs from, if it does and git can tell."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
     try:
-        asked = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        said = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PATIENCE
         )
-    except OSError:  # git is not installed
+    except (OSError, subprocess.TimeoutExpired):  # it is not installed, or waits for a file system that does not answer
         return None
-    return asked.stdout.strip() if asked.returncode == 0 else None
+    told = said.stdout.strip().decode("ascii", "replace")
+    return told if said.returncode == 0 and re.fullmatch("[0-9a-f]{40,64}", told) else None
 
 
 def peak_memory(device: torch.device) -> int:

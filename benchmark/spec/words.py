@@ -51,7 +51,7 @@ def parse_method(text: str) -> Spec:
     Raises:
         KdbenchError: if the text has another form.
     """
-    match = re.fullmatch(r"\s*([^()]+\.py|\w+@[0-9a-f]+)\s*(\(.*\))?\s*", text, flags=re.DOTALL)
+    match = re.fullmatch(r"\s*(.+?\.py|\w+@[0-9a-f]+)\s*(\(.*\))?\s*", text, flags=re.DOTALL)
     return Spec(match[1], Spec.parse(f"file{match[2] or ''}").settings) if match else Spec.parse(text)
 
 

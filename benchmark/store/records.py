@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -159,14 +160,21 @@ class Store:
         return sorted(path.parent.name for path in self.root.glob("*/record.json"))
 
     def weights_hash(self, digest: str) -> str:
-        """Hash of the weights file: what a student was taught by."""
-        return _hash((self.folder(digest) / WEIGHTS).read_bytes())
+        """Hash of the weights file: what a student was taught by.
+
+        Raises:
+            KdbenchError: if it is missing or damaged, or the record is.
+        """
+        return _hash(self.content(digest, WEIGHTS))
 
     def forget(self, digest: str) -> None:
         """Drop a cell's record and all that came with it, so that it runs again from the start."""
         made = ("record.json", PREDICTIONS, WEIGHTS, USE, DEPLOY, CURVE, LOG, "traceback.txt", "checkpoint.pt", "epoch")
-        for name in made:
-            (self.folder(digest) / name).unlink(missing_ok=True)
+        for path in (self.folder(digest) / name for name in made):
+            if path.is_dir() and not path.is_symlink():  # damage of a kind
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def predictions(self, digest: str) -> dict[str, npt.NDArray[Any]]:
         """Arrays of ``predictions.npz``.

@@ -121,6 +121,35 @@ def test_a_missing_file_of_a_result_is_damage_too(copy: Path, teacher: str, call
     assert found.out.splitlines()[1] == f"damaged: {teacher}: {copy / teacher / 'curve.csv'}: No such file or directory"
 
 
+INSTEAD: dict[str, Callable[[Path], None]] = {
+    "nothing": lambda path: None,
+    "a folder": lambda path: path.mkdir(),
+    "a folder with a file": lambda path: (path.mkdir(), (path / "a").touch())[0],
+    "a link to nothing": lambda path: path.symlink_to("nowhere"),
+    "a link to itself": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["student.pt", "predictions.npz"])
+@pytest.mark.parametrize("instead", INSTEAD)
+def test_what_stands_in_the_place_of_a_result_is_named_and_gives_way(
+    instead: str, name: str, copy: Path, teacher: str, call: Any, job: Any, same: Any
+) -> None:
+    path = copy / teacher / name
+    path.unlink()
+    INSTEAD[instead](path)
+    ended = call("run", *job, "--no-track", "-j", 1)
+    assert ended.code == 2
+    line = ended.err.splitlines()[-1]
+    assert line.startswith(f"error: {path}: ")
+    assert line.endswith("; `kdbench run --stale` with the options of its matrix makes it again")
+    assert call("status", "--verify").code == 1
+    again = call("run", *job, "--no-track", "-j", 1, "--stale")
+    assert again.code == 0, again.err
+    same(copy)
+
+
 def without_checksums(copy: Path, digest: str) -> None:
     """A record as it was before checksums were kept."""
     content = json.loads((copy / digest / "record.json").read_text())

@@ -13,13 +13,14 @@ from kdbench.store.records import Store
 from kdbench.training.determinism import STATES, reproducible
 
 METHOD = '''
-import builtins, ctypes, gc, os, random, signal, sys, threading, time, warnings
+import builtins, ctypes, gc, json, os, random, resource, signal, sys, threading, time, warnings
 from typing import Annotated
 
 import numpy as np
 import torch
 
 import kdbench.seeds
+import kdbench.store.records
 from kdbench.architectures import Choice
 from kdbench.errors import KdbenchError
 from kdbench.methods import Method, cross_entropy
@@ -46,6 +47,10 @@ def forever(act):
 def patch(holder, name, wrap):
     before = getattr(holder, name)
     setattr(holder, name, lambda *a, **k: wrap(before(*a, **k)))
+
+
+def named(name):
+    return type(name, (Exception,), {})
 
 
 def leave_a_child():
@@ -79,6 +84,18 @@ ACTS = {
     "denormal": lambda: torch.set_flush_denormal(True),
     "builtin": lambda: patch(builtins, "sum", lambda total: total),
     "alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 0.01),
+    "optimiser": lambda: setattr(torch.optim.Adam, "step", lambda self, closure=None: None),
+    "mode": lambda: type("Mode", (torch.overrides.TorchFunctionMode,), {
+        "__torch_function__": lambda self, call, kinds, given=(), named=None: call(*given, **(named or {}))
+    })().__enter__(),
+    "parameters": lambda: torch.nn.modules.module.register_module_parameter_registration_hook(
+        lambda module, name, tensor: torch.nn.Parameter(2 * tensor)),
+    "recursion": lambda: sys.setrecursionlimit(200),
+    "mask": lambda: os.umask(0o777),
+    "trace": lambda: sys.settrace(lambda *given: None),
+    "signals": lambda: [signal.signal(number, signal.SIG_IGN) for number in (1, 2, 13, 15)],
+    "files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48)),
+    "reader": lambda: patch(np, "load", lambda found: raises(ValueError("no file"))),
 
     "exit0": lambda: sys.exit(0),
     "exit3": lambda: sys.exit(3),
@@ -102,6 +119,12 @@ ACTS = {
     "child": leave_a_child,
     "closed": lambda: (os.closerange(0, 1000), os._exit(1)),
     "printed": lambda: (os.write(1, b"garbage" * 100), sys.stdout.close(), raises(ValueError("printed"))),
+    "two lines": lambda: raises(named("Two\\nLines")("and\\nmore")),
+    "imports": lambda: sys.path.clear(),
+    "written": lambda: setattr(json, "dumps", lambda *given, **more: "{}"),
+    "unwritten": lambda: setattr(kdbench.store.records.Store, "finish", lambda self, record, **more: record),
+    "size": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16)),
+    "replaced": lambda: os.execv("/bin/true", ["true"]),
     "fact text": {"a": "three"},
     "fact tensor": {"a": torch.ones(1)},
     "fact list": ["a"],
@@ -158,6 +181,7 @@ CHANGES = [
         "builtin",
         "alarm",
     ),
+    *("optimiser", "mode", "parameters", "recursion", "mask", "trace", "signals", "files", "reader"),
 ]
 ENDS = {
     "exit0": "SystemExit: 0 ",
@@ -182,6 +206,12 @@ ENDS = {
     "child": "its process ended with exit code 0, 2 times",
     "closed": "its process ended with exit code 1, 2 times",
     "printed": "ValueError: printed ",
+    "two lines": r"Two Lines: and ",
+    "imports": "what the method did to its process kept its cell from being finished: PackageNotFoundError: .*kdbench$",
+    "written": "its process kept no whole record: .*/record.json: ",
+    "unwritten": "its process kept no whole record: it is not there$",
+    "size": "what the method did to its process kept its cell from being finished: Refused: .*File too large",
+    "replaced": "its process ended with exit code 0, 2 times",
     "fact text": "TypeError: the fact 'a' is a str, wanted a number by a name ",
     "fact tensor": "TypeError: the fact 'a' is a Tensor, wanted a number by a name ",
     "fact list": "TypeError: .*",

@@ -101,6 +101,17 @@ def test_a_network_in_a_file_is_shown_and_profiled(call: Callable[..., Any], own
         (None, "there is no file "),
         ("", "defines 0 public architectures, wanted exactly one"),
         ("class Broken(:", "invalid syntax"),
+        (
+            SOURCE.replace("nn.Linear(width, classes)", "nn.Linear(wide, classes)"),
+            "wrong cannot be made or run: NameError",
+        ),
+        (SOURCE.replace("self.layer(x", "self.leyer(x"), "wrong cannot be made or run: AttributeError("),
+        (
+            SOURCE.replace("        return Outputs(", "        import sys; sys.exit(0)\n        return Outputs("),
+            "SystemExit(0)",
+        ),
+        (SOURCE.replace("return Outputs(self.head(stage), (stage[:, :, None],), stage)", "return stage"), "wrong"),
+        (SOURCE.replace("super().__init__()", "raise BaseException(1)"), "cannot be made or run: BaseException(1)"),
     ],
 )
 def test_a_file_that_is_no_network_is_refused_in_a_line(

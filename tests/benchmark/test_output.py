@@ -117,6 +117,11 @@ def test_what_only_prints_says_in_one_line_that_it_could_not(copy: Path) -> None
     assert ended.stderr == b"error: No space left on device\n"
 
 
+def test_what_only_prints_to_a_closed_output_has_nothing_to_complain_of(copy: Path) -> None:
+    ended = python("table", env={"KDBENCH_STORE": str(copy)}, shell=">&-")
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_a_reader_that_has_gone_is_no_error_to_speak_of(copy: Path) -> None:
     ended = python("table", env={"KDBENCH_STORE": str(copy)}, shell="| true; exec true")
     assert b"Traceback" not in ended.stderr

@@ -38,13 +38,19 @@ BROKEN = {
     "absent": "nothing = 1",
     "syntax": "class Broken(:",
     "missing": "import no_such_package_anywhere",
+    "base": "raise BaseException('deep')",
     "stranger": "class Broken: pass",
     "kindless": "from kdbench.methods import Method\nclass Broken(Method):\n    pass",
     "untyped": "from kdbench.methods import Method\nclass Broken(Method):\n    kind = 'logit'\n"
     "    def __init__(self, setup, *, size: list = ()):\n        super().__init__(setup)",
     "raising": "from kdbench.methods import Method\nclass Broken(Method):\n    kind = 'logit'\n"
     "    def __init__(self, setup):\n        raise LookupError('the moon is full')",
+    "leaving": "from kdbench.methods import Method\nclass Broken(Method):\n    kind = 'logit'\n"
+    "    def __init__(self, setup):\n        raise SystemExit(0)",
 }
+
+LATER = ("base", "leaving")
+"""Kinds that only the long run tries."""
 
 
 @pytest.fixture
@@ -221,7 +227,10 @@ def test_a_failed_teacher_costs_its_students_and_nobody_else(forks: Any, plug: A
     assert f"[2/2] {BLOCK} kd seed 0: accuracy" in healed.err
 
 
-@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(
+    "broken",
+    [pytest.param(code, id=name, marks=[pytest.mark.slow] * (name in LATER)) for name, code in BROKEN.items()],
+)
 def test_a_broken_plug_in_breaks_only_itself(broken: str, forks: Any, plug: Any) -> None:
     path = [
         plug("wreck", broken, "kdbench.methods: wreck = wreck:Broken", "kdbench.architectures: hulk = wreck:Broken")
@@ -231,7 +240,9 @@ def test_a_broken_plug_in_breaks_only_itself(broken: str, forks: Any, plug: Any)
     assert listed.code == 0, listed.err
     assert "\nkd " in listed.out
     assert "\nhulk " in listed.out
-    for name in ("wreck", "hulk", "crooked", "gone") if broken != BROKEN["raising"] else ("crooked", "gone"):
+    for name in (
+        ("wreck", "hulk", "crooked", "gone") if "raise" not in broken.partition("class")[2] else ("crooked", "gone")
+    ):
         (line,) = (line for line in listed.out.splitlines() if line.startswith(f"{name} "))
         assert "broken: " in line or (name, broken) == ("wreck", BROKEN["untyped"])
     assert forks("show", "kd", path=path).code == 0

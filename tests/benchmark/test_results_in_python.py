@@ -92,3 +92,21 @@ def test_a_class_written_into_an_interpreter_is_refused() -> None:
     code += "Selection(methods=(Mine,))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "KdbenchError: the class __main__:Mine is in no file" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_script_that_has_a_class_and_runs_it_unguarded_is_refused_and_does_not_go_on_without_end(
+    store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(
+        "from kdbench import Selection, Session, runtime\n"
+        "from kdbench.methods import Method, cross_entropy\n"
+        "class Mine(Method):\n    kind = 'logit'\n"
+        "    def losses(self, batch, student, teacher):\n"
+        "        return {'hard': cross_entropy(student.logits, batch.y)}\n"
+        f"Session(Selection(datasets='synthetic(people=4)', methods=[Mine]), runtime(store={str(store)!r})).plan()\n"
+    )
+    ended = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    said = ended.stderr.splitlines()[-1]
+    assert "script.py begins a run while it is imported for its class; put what must not be run again under" in said

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import kdbench.architectures
 import kdbench.methods
 import kdbench.results
 from kdbench.catalog.names import METHOD_NAMES
+from kdbench.provenance import environment
 from kdbench.provenance.reach import Entry, explain
 from kdbench.provenance.sources import LOOP
 
@@ -101,15 +104,39 @@ def test_records_are_stale_exactly_where_their_code_changed(tmp_path: Path, cach
         path.write_text(source, encoding="utf-8")
 
 
-def test_a_record_is_made_from_a_checkout_where_git_is_not_installed(tmp_path: Path) -> None:
-    (tmp_path / "benchmark").mkdir()
-    code = (
-        "import sys\nfrom kdbench.provenance import environment\n"
-        f"environment.__file__ = {str(tmp_path / 'benchmark' / 'provenance' / 'environment.py')!r}\n"
-        "print(environment.commit())"
-    )
+GITS = {
+    "none": None,
+    "one that may not be run": "",
+    "one that is no program": "\x00\x01",
+    "one that refuses": "#!/bin/sh\necho fatal: dubious ownership >&2; exit 128",
+    "one that says no hash": "#!/bin/sh\necho HEAD",
+    "one that says no text": "#!/bin/sh\nprintf '\\377\\376'",
+    "one that says nothing": "#!/bin/sh\ntrue",
+    "one that waits": "#!/bin/sh\nexec /bin/sleep 60",
+    "one that asks": "#!/bin/sh\nread answer; echo $answer",
+    "one that is killed": "#!/bin/sh\nkill -9 $$",
+}
+
+
+@pytest.mark.parametrize("git", GITS)
+def test_a_record_is_made_from_a_checkout_whatever_git_there_is(
+    git: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".git").mkdir()
-    for path in ("", str(tmp_path)):
-        env = {**os.environ, "PATH": path}
-        ended = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-        assert (ended.stdout, ended.returncode) == ("None\n", 0), ended.stderr
+    content = GITS[git]
+    if content is not None:
+        (tmp_path / "git").write_text(content)
+        (tmp_path / "git").chmod(0o755 if content else 0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "benchmark" / "provenance" / "environment.py"))
+    monkeypatch.setattr(environment, "PATIENCE", 0.2)
+    assert environment.commit.__wrapped__() is None
+
+
+def test_a_record_names_the_commit_where_git_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "git").write_text(f"#!/bin/sh\necho {'0123abcd' * 5}")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "benchmark" / "provenance" / "environment.py"))
+    assert environment.commit.__wrapped__() == "0123abcd" * 5

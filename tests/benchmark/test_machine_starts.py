@@ -1,0 +1,62 @@
+"""A machine on which no worker can start, or that has too little memory: one line, exit code 1."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kdbench.executors import _pool
+
+STARTS = {
+    "import sys; sys.exit(3)": "it ended with exit code 3",
+    "import os; os._exit(0)": "it ended with exit code 0",
+    "import os, signal; os.kill(os.getpid(), signal.SIGKILL)": "it was killed by SIGKILL",
+    "raise SystemExit('no')": "it ended with exit code 1",
+    "import sys; sys.stdout.buffer.write(b'no answer')": "it ended with exit code 0",
+}
+
+
+@pytest.mark.parametrize("code", STARTS)
+def test_a_run_whose_workers_cannot_start_ends_in_a_line_and_leaves_its_cells_unfinished(
+    code: str, call: Any, job: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pool, "CODE", code)
+    ended = call("run", *job, "--no-track", "-j", 2)
+    assert ended.code == 1
+    said = ended.err.splitlines()[-1]
+    assert said == f"error: no worker process could start: {STARTS[code]}; is there enough memory for -j 2?"
+    assert "Traceback" not in ended.err
+    assert not list(store.glob("*/record.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep to such a limit")
+@pytest.mark.parametrize("megabytes", [150, 300, 450, 600, 750])
+def test_too_little_memory_is_one_line(megabytes: int, store: Path, cache: Path, job: Any) -> None:
+    limited = f'ulimit -v {1024 * megabytes} && exec "$@"'
+    command = [
+        "sh",
+        "-c",
+        limited,
+        "sh",
+        sys.executable,
+        "-m",
+        "kdbench",
+        "run",
+        *map(str, job),
+        "--no-track",
+        "-j",
+        "1",
+    ]
+    env = {**os.environ, "KDBENCH_STORE": str(store), "KDBENCH_CACHE": str(cache)}
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode in (0, 1), ended.stderr
+    if ended.returncode:
+        assert ended.stderr.splitlines()[-1].startswith("error: ")
+        assert "not installed" not in ended.stderr
