@@ -180,15 +180,20 @@ def format_of(form: str | None, output: Path | None, default: str, more: dict[st
     return format_of_file(output, form, default, more)
 
 
+def placed(output: Path) -> Path:
+    """The file of `-o`, where its folder is there; said before anything is worked out."""
+    if not output.parent.is_dir():
+        raise KdbenchError(f"-o {output}: {output.parent} is no folder")
+    return output
+
+
 def write(text: str, output: Path | None) -> None:
     if output is None:
         echo(text, nl=not text.endswith("\n"))
         return
     from kdbench.files import write_whole
 
-    if not output.parent.is_dir():
-        raise KdbenchError(f"-o {output}: {output.parent} is no folder")
-    write_whole(output, text if text.endswith("\n") else text + "\n")
+    write_whole(placed(output), text if text.endswith("\n") else text + "\n")
     echo(f"wrote {output}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import runtime, with_data
+from kdbench.cli._options import placed, runtime, with_data
 from kdbench.cli._output import echo
 
 
@@ -63,7 +63,7 @@ def data_show(name: str, output: Path | None, data_dir: Path | None) -> None:
     where = runtime(data_dir=data_dir)
     text = show(Spec.parse(name), where)
     if output is not None:
-        plot(Spec.parse(name), where, output)
+        plot(Spec.parse(name), where, placed(output))
         text += f"\n\nwrote {output}"
     echo(text)
 

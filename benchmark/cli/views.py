@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import format_of, in_store, named, selected, session, with_data, write
+from kdbench.cli._options import format_of, in_store, named, placed, selected, session, with_data, write
 from kdbench.cli._output import echo
 from kdbench.errors import nearest
 
@@ -102,6 +102,8 @@ def plot(
         return
     if which not in (known := _figures()):
         raise click.BadParameter(nearest("figures", which, known))
+    if output is not None and which != "all":
+        placed(output)
     asked = session(chosen, last=True)
     if which == "all":
         for line in asked.plot_all(metric, output or Path("figures"), width=width, rows=rows):
@@ -132,7 +134,7 @@ def report(metrics: tuple[str, ...], output: Path, **chosen: Any) -> None:
 
     The answer, tables that sort and filter, figures, gates and failures, how it was made and how to make it again.
     """
-    session(chosen, last=True).report(output, tuple(part for each in metrics for part in each.split(",")))
+    session(chosen, last=True).report(placed(output), tuple(part for each in metrics for part in each.split(",")))
     echo(f"wrote {output}")
 
 

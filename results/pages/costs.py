@@ -22,7 +22,7 @@ LEGEND = (
     "may share it"
 )
 PAIRS_LEGEND = (
-    "; in brackets: how many times less than the teacher; training adds: parameters that the method trains "
+    "; in brackets: how many times less than the teacher, below 1 more; training adds: parameters that the method trains "
     "beside the student's"
 )
 

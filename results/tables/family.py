@@ -85,13 +85,23 @@ class Family:
         return None
 
     def difference(self, first: str, second: str) -> Difference:
-        """Of two rows."""
-        return self._difference(self._at(first), self._at(second))
+        """Of two rows. Those of all rows from the second are judged at once, since most are asked of student alone."""
+        if second not in self._from:
+            by_seed = self.panel.by_seed
+            self._from[second] = Differences(by_seed - by_seed[self.panel.number(second)], self.panel.weights)
+        return self._from[second][self.panel.number(first)]
+
+    @cached_property
+    def _from(self) -> dict[str, Differences]:
+        """Of all rows from one, by its label."""
+        return {}
 
     def pooled(self, firsts: Sequence[str], second: str) -> Difference:
         """Of the mean of several rows from another one."""
-        rows = [self.panel.number(label) for label in firsts]
-        return self._difference(np.isin(np.arange(len(self.rows)), rows) / len(rows), self._at(second))
+        numbers = [self.panel.number(label) for label in firsts]
+        weighed = np.isin(np.arange(len(self.rows)), numbers) / len(numbers)
+        weighed[self.panel.number(second)] -= 1
+        return difference(np.tensordot(weighed, self.panel.by_seed, axes=1), self.panel.weights)
 
     def p(self, first: str, second: str) -> float:
         """Adjusted over all pairs."""
@@ -103,12 +113,6 @@ class Family:
             return 0
         a, b = self.panel.number(first), self.panel.number(second)
         return int(np.sign(self.panel.parts[a].sum() - self.panel.parts[b].sum()))
-
-    def _at(self, label: str) -> Floats:
-        return np.asarray(np.arange(len(self.rows)) == self.panel.number(label), dtype=np.float64)
-
-    def _difference(self, first: Floats, second: Floats) -> Difference:
-        return difference(np.tensordot(first - second, self.panel.by_seed, axes=1), self.panel.weights)
 
 
 def family(people: People, table: Table, blocks: Sequence[Block]) -> Family | str:

@@ -342,12 +342,13 @@ def test_a_teacher_whose_weights_are_damaged_is_named(
     assert ended.err.endswith("; `kdbench run --stale` with the options of its matrix makes it again\n")
 
 
+@pytest.mark.parametrize(("command", "name"), [("table", "t.md"), ("plot", "p.png"), ("report", "r.html")])
 def test_a_file_cannot_be_written_where_there_is_no_folder(
-    call: Callable[..., Any], copy: Path, job: Any, tmp_path: Path
+    command: str, name: str, call: Callable[..., Any], copy: Path, job: Any, tmp_path: Path
 ) -> None:
-    ended = call("table", *job, "-o", tmp_path / "nowhere" / "table.md")
+    ended = call(command, *job, "-o", tmp_path / "nowhere" / name)
     assert ended.code == 2
-    assert ended.error == f"-o {tmp_path / 'nowhere' / 'table.md'}: {tmp_path / 'nowhere'} is no folder"
+    assert ended.error == f"-o {tmp_path / 'nowhere' / name}: {tmp_path / 'nowhere'} is no folder"
 
 
 def test_a_reader_who_leaves_early_is_no_error() -> None:

@@ -285,11 +285,11 @@ def test_what_cannot_be_is_said_in_one_line(
     assert not list(tmp_path.glob("windows*"))
 
 
-def test_a_figure_that_cannot_be_written_is_the_machines_fault(call: Any, tmp_path: Path) -> None:
+def test_a_figure_cannot_be_written_where_there_is_no_folder(call: Any, tmp_path: Path) -> None:
     path = tmp_path / "no folder" / "windows.png"
     ended = call("data", "show", SMALL, "-o", path)
-    assert (ended.code, ended.out) == (1, "")
-    assert ended.error == f"{path}: No such file or directory"
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.error == f"-o {path}: {path.parent} is no folder"
 
 
 @pytest.mark.parametrize("command", ["fetch", "show", "splits", "verify"])

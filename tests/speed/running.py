@@ -183,15 +183,15 @@ def on_cores(bench: Bench) -> None:
     """How near a run comes to the bare steps, and two workers to twice one."""
     bench.timed("two", "two", "-j", "2", "--no-track")
     bench.timed("again", "two", "-j", "2", "--no-track")  # starts, plans, reads and prints
+    half = bench.bare(2) / 2
+    said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in bench.cells(2).items())
+    print(f"a bare cell, two at a time: {said}; {bench.bare(2):.1f} s in all")
+    print(f"-j 2: {bench.runs['two']:.1f} s, {bench.runs['two'] / half:.3f} of half the bare steps (1.10 is wanted)")
+    print(f"  without starting and planning: {(bench.runs['two'] - bench.runs['again']) / half:.3f}", flush=True)
     bench.timed("one", "one", "-j", "1", "--no-track", cores=1)
-    runs, half, slower = bench.runs, bench.bare(2) / 2, bench.bare(2) / bench.bare(1)
-    for cores in (1, 2):
-        said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in bench.cells(cores).items())
-        print(f"a bare cell, {cores} at a time: {said}; {bench.bare(cores):.1f} s in all")
-    print(f"-j 2: {runs['two']:.1f} s, {runs['two'] / half:.3f} of half the bare steps (1.10 is wanted)")
-    print(f"  without starting and planning: {(runs['two'] - runs['again']) / half:.3f}")
-    print(f"-j 1: {runs['one']:.1f} s, {runs['one'] / bench.bare(1):.3f} of the bare steps")
-    print(f"-j 2 trains {runs['one'] / runs['two']:.2f} times the cells an hour of -j 1 (1.85 is wanted)")
+    both, slower = bench.runs["one"] / bench.runs["two"], bench.bare(2) / bench.bare(1)
+    print(f"-j 1: {bench.runs['one']:.1f} s, {bench.runs['one'] / bench.bare(1):.3f} of the bare steps")
+    print(f"-j 2 trains {both:.2f} times the cells an hour of -j 1 (1.85 is wanted)")
     print(f"  two bare loops at once do {2 / slower:.2f} times the steps of one: so much this machine has to give")
 
 
