@@ -7,20 +7,36 @@ from functools import cache
 from importlib import invalidate_caches
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from sysconfig import get_paths
 
 from kdbench.errors import KdbenchError
 from kdbench.provenance.definitions import Source, read_source
+
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of what was installed."""
 
 
 def forget_sources() -> None:
     """Read files anew from now on; a process reads each once."""
     invalidate_caches()
     source_of.cache_clear()
+    is_loose.cache_clear()
     _found.cache_clear()
 
 
 def is_file(module: str) -> bool:
     return Path(module).is_absolute()
+
+
+@cache
+def is_loose(module: str) -> bool:
+    """Whether it is one file of no package, such as one beside a user's method: neither Python's own nor installed."""
+    spec = None if is_file(module) or "." in module else _found(module)
+    if spec is None or spec.submodule_search_locations is not None or not (spec.origin or "").endswith(".py"):
+        return False
+    path, own = Path(str(spec.origin)).resolve(), (get_paths()["stdlib"], get_paths()["platstdlib"])
+    installed = not INSTALLED.isdisjoint(path.parts)
+    return not installed and not any(path.is_relative_to(Path(each).resolve()) for each in own)
 
 
 @cache

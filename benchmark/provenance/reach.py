@@ -1,6 +1,7 @@
 """A hash of the code that numbers reach, so that a result is called stale when that code changed, and only then.
 
-From an entry point, names are followed statement by statement through the package that it lies in, and through kdbench.
+From an entry point, names are followed statement by statement through the package that it lies in, and through kdbench;
+from a file of no package through those that it imports, if they are neither Python's own nor installed.
 No code is imported for it. A class counts as a whole, with its decorators and bases; a module that is used as a value
 counts as all that it defines; so does one of which a name is asked that it does not visibly define. Statements that
 act rather than define, such as ``torch.set_default_dtype(...)``, count for every module that is loaded on the way.
@@ -24,7 +25,7 @@ from typing import NamedTuple
 
 from kdbench.errors import KdbenchError, nearest
 from kdbench.provenance.definitions import Source, Statement
-from kdbench.provenance.modules import forget_sources, is_file, source_of
+from kdbench.provenance.modules import forget_sources, is_file, is_loose, source_of
 from kdbench.provenance.scopes import Import
 
 HOME = __name__.partition(".")[0]
@@ -315,8 +316,10 @@ def _extends(source: Source, name: str, above: frozenset[_Place], seen: _Seen = 
 
 
 def _followed(source: str, target: str) -> bool:
-    """Whether an import is followed: within a package, and into kdbench from anywhere."""
-    return target.partition(".")[0] in (HOME, source.partition(".")[0])
+    """Whether an import is followed: within a package, into kdbench from anywhere, from a file into those beside it."""
+    if target.partition(".")[0] in (HOME, source.partition(".")[0]):
+        return True
+    return is_loose(target) and (is_file(source) or is_loose(source))
 
 
 def _loads(source: str, targets: Iterable[Import]) -> Iterator[str]:

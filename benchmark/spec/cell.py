@@ -100,10 +100,11 @@ class Cell:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Cell:
         """The cell that `plain` wrote, now or before names of recipes and places of datasets were left out."""
-        parts = {key: None if plain[key] is None else Part.from_plain(plain[key]) for key in _PARTS}
-        named = {"dataset_name": plain["dataset"]["name"]}
-        recipe = _recipe(**plain["recipe"])
-        return cls(**{**named, **plain, **parts, "role": Role(plain["role"]), "recipe": recipe})
+        given = {"dataset_name": plain["dataset"]["name"], **plain}
+        for key in _PARTS:
+            given[key] = None if plain[key] is None else Part.from_plain(plain[key])
+        given["role"], given["recipe"] = Role(plain["role"]), _recipe(**plain["recipe"])
+        return cls(**given)
 
     @cached_property
     def digest(self) -> str:

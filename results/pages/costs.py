@@ -22,8 +22,8 @@ LEGEND = (
     "may share it"
 )
 PAIRS_LEGEND = (
-    "; in brackets: how many times less than the teacher, below 1 more; training adds: parameters that the method trains "
-    "beside the student's"
+    "; in brackets: how many times less than the teacher, below 1 more; training adds: parameters that the method "
+    "trains beside the student's"
 )
 
 

@@ -85,16 +85,17 @@ class Family:
         return None
 
     def difference(self, first: str, second: str) -> Difference:
-        """Of two rows. Those of all rows from the second are judged at once, since most are asked of student alone."""
-        if second not in self._from:
-            by_seed = self.panel.by_seed
-            self._from[second] = Differences(by_seed - by_seed[self.panel.number(second)], self.panel.weights)
-        return self._from[second][self.panel.number(first)]
+        """Of two rows."""
+        if self.student is not None and second == self.student.label:
+            return self._gains[self.panel.number(first)]
+        return self.pooled([first], second)
 
     @cached_property
-    def _from(self) -> dict[str, Differences]:
-        """Of all rows from one, by its label."""
-        return {}
+    def _gains(self) -> Differences:
+        """Of all rows from student alone, judged at once, since every table asks for them."""
+        assert self.student is not None
+        by_seed = self.panel.by_seed
+        return Differences(by_seed - by_seed[self.panel.number(self.student.label)], self.panel.weights)
 
     def pooled(self, firsts: Sequence[str], second: str) -> Difference:
         """Of the mean of several rows from another one."""

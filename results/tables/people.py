@@ -129,9 +129,10 @@ def arranged(people: People, table: Table, rows: Sequence[Row], blocks: Sequence
         columns = [column[people.groups[block], name] for name in names]
         for m, row in enumerate(rows):
             runs = people.scores[row.label, block]
-            values[m, b, :, columns] = np.array([[runs[seed][name][metric] for seed in table.seeds] for name in names])
-    found, of = tuple(name for _, name in everyone), tuple(group for group, _ in everyone)
-    return Panel(tuple(rows), tuple(blocks), found, of, tuple(table.seeds), values)
+            found = [[scores[name][metric] for name in names] for scores in map(runs.__getitem__, table.seeds)]
+            values[m, b, :, columns] = np.array(found).T
+    called, of = tuple(name for _, name in everyone), tuple(group for group, _ in everyone)
+    return Panel(tuple(rows), tuple(blocks), called, of, tuple(table.seeds), values)
 
 
 def _shared(runs: Sequence[Mapping[str, object]]) -> list[str]:

@@ -587,6 +587,43 @@ def test_a_lone_file_is_followed_and_so_is_kdbench_from_there(write: Write) -> N
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_a_lone_file_is_followed_into_the_files_that_it_imports_and_into_nothing_installed(write: Write) -> None:
+    files = {
+        "mine_alone.py": """
+            from statistics import mean
+
+            import click
+            from kdbench.methods import Method
+
+            import its_helper
+
+            class Mine(Method):
+                def losses(self, batch, student, teacher):
+                    click.echo("here")
+                    return {"hard": mean([its_helper.eased(student)])}
+            """,
+        "its_helper.py": """
+            from helper_of_that import FACTOR
+
+            def eased(x): return FACTOR * x
+
+            def other(x): return x
+            """,
+        "helper_of_that.py": "FACTOR = 2",
+    }
+
+    def hashed(files: Mapping[str, str]) -> str:
+        return reached_hash(Entry.of_file(write(files) / "mine_alone.py", "Mine"))
+
+    before = hashed(files)
+    reached = explain(Entry.of_file(write(files) / "mine_alone.py", "Mine"))
+    assert {"its_helper:eased", "helper_of_that:FACTOR"} <= set(reached)
+    assert not any(name.startswith(("statistics", "click")) for name in reached)
+    assert hashed(changed(files, "its_helper.py", "FACTOR * x", "FACTOR + x")) != before
+    assert hashed(changed(files, "helper_of_that.py", "2", "3")) != before
+    assert hashed(changed(files, "its_helper.py", "return x", "return -x")) == before
+
+
 def test_a_plug_in_is_followed_through_its_own_package_and_kdbench_alone(hashed: Any, write: Write) -> None:
     files = {
         "plugged/__init__.py": "",
