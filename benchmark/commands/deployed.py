@@ -102,7 +102,7 @@ def _gains(plan: Plan, store: Store) -> list[Sheet | str]:
         return []
     judged = judge(some, tabulate(some, "macro_f1"))
     said = caption(some, judged.table, plan.asked, version("kdbench"), reason=judged.reason)
-    return score_sheets(some, judged, f"On the device, each row and student alone in the form above. {said}")
+    return [*score_sheets(some, judged, f"On the device, each row and student alone in the form above. {said}")]
 
 
 def _on_device(entry: Entry, store: Store) -> Entry:

@@ -24,9 +24,9 @@ def page(seen: Seen) -> Page:
     legend = (
         "Of what is deployed, for one window; in brackets: how many times less than the teacher, below 1 more. "
         "Multiply-adds: convolutions and matrix products. Activations: peak of what is live at once; file: weights "
-        "and buffers; both in float32. Latency: one window on one CPU thread, timed where it was trained, beside whatever else that "
-        "machine did. Training adds: parameters that the method trains beside the student's, dropped afterwards. "
-        "– was not recorded: a reference has neither layers nor parameters."
+        "and buffers; both in float32. Latency: one window on one CPU thread, timed where it was trained, beside "
+        "whatever else that machine did. Training adds: parameters that the method trains beside the student's, "
+        "dropped afterwards. – was not recorded: a reference has neither layers nor parameters."
     )
     return page_of(seen, "complexity", [*parts, legend])
 
