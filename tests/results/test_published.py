@@ -32,6 +32,13 @@ def test_the_readme_shows_the_table_that_is_published() -> None:
     assert [line for line in claims if line not in printed] == []
 
 
+def test_the_readme_shows_the_summary_of_the_tuned_table() -> None:
+    shown = (PUBLISHED.parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in shown.partition("## Results we stand by")[2].splitlines() if line.startswith("|")]
+    printed = (PUBLISHED / "tuned-cpu" / "table.md").read_text(encoding="utf-8").partition("## Macro-F1 on")[0]
+    assert lines == [line for line in printed.splitlines() if line.startswith("|")]
+
+
 def test_something_is_published_and_all_of_it_is_small() -> None:
     assert FOLDERS
     assert sum(path.stat().st_size for path in PUBLISHED.rglob("*") if path.is_file()) < 40_000_000
