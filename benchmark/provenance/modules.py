@@ -12,9 +12,6 @@ from sysconfig import get_paths
 from kdbench.errors import KdbenchError
 from kdbench.provenance.definitions import Source, read_source
 
-INSTALLED = {"site-packages", "dist-packages"}
-"""Folders of what was installed."""
-
 
 def forget_sources() -> None:
     """Read files anew from now on; a process reads each once."""
@@ -35,7 +32,7 @@ def is_loose(module: str) -> bool:
     if spec is None or spec.submodule_search_locations is not None or not (spec.origin or "").endswith(".py"):
         return False
     path, own = Path(str(spec.origin)).resolve(), (get_paths()["stdlib"], get_paths()["platstdlib"])
-    installed = not INSTALLED.isdisjoint(path.parts)
+    installed = any(part.endswith("-packages") for part in path.parts)  # where pip or a distribution installs
     return not installed and not any(path.is_relative_to(Path(each).resolve()) for each in own)
 
 
