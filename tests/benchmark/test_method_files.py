@@ -59,6 +59,7 @@ def test_a_method_in_a_file_is_run_and_its_content_is_in_the_cell(
     assert " 3 done before; 1 to run;" in forks(*run).err  # another content, another cell
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_file_can_be_run_again_when_the_file_is_gone(
     call: Callable[..., Any], mine: Path, store: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_network_in_a_file_teaches_and_learns_in_workers_and_its_content_is_in
     assert " 2 done before; 4 to run;" in forks(*run).err  # another content: neither as teacher nor as student
 
 
+@pytest.mark.slow
 def test_its_cells_can_be_run_again_when_the_file_is_gone_and_read_when_the_copy_is_too(
     call: Callable[..., Any], forks: Any, own: Path, store: Path
 ) -> None:

@@ -186,6 +186,7 @@ class Net(Backbone):
 BLOCK = "synthetic(people=4, windows=1, length=16) net:mlp(hidden=4)"
 
 
+@pytest.mark.slow
 def test_students_of_a_teacher_that_is_run_again_are_run_again_too(forks: Any, plug: Any) -> None:
     def net(scale: str) -> list[Path]:
         source = TEACHER.replace("self.scale = 1.0", f"self.scale = {scale}")
@@ -204,6 +205,7 @@ def test_students_of_a_teacher_that_is_run_again_are_run_again_too(forks: Any, p
     ]
 
 
+@pytest.mark.slow
 def test_a_failed_teacher_costs_its_students_and_nobody_else(forks: Any, plug: Any) -> None:
     where = {"path": [plug("net", TEACHER, "kdbench.architectures: net = net:Net")]}
     sick = {**where, "env": {"SICK": "1"}}
