@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kdbench.commands.beside import beside_text, both
 from kdbench.commands.citations import citations
+from kdbench.commands.deployed import deploy_text
 from kdbench.commands.figures import draw, draw_costs
 from kdbench.commands.report import write_report
 from kdbench.commands.stats import stats_text
@@ -16,6 +17,7 @@ from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
 from kdbench.spec.matrix import Matrix
+from kdbench.store.deployed import deployed
 from kdbench.store.memory import identity_of, matrices, remembered
 from kdbench.store.packed import JOURNAL, pack, unpack
 from kdbench.store.plugins import look_in
@@ -104,6 +106,8 @@ def _write(plan: Plan, store: Store, made: Path) -> None:
     else:
         texts["costs.md"] = cost_text(plan, store, "markdown", SHOWN)
         draw_costs(plan, store, SHOWN[0], made / "costs.png")
+    if any(deployed(store, digest) for digest in plan.cells):
+        texts |= {f"deploy.{end}": deploy_text(plan, store, form) for end, form in (("md", "markdown"), ("csv", "csv"))}
     if plan.matrix.preset is not None:
         for name, form in (("beside-default.md", "markdown"), ("beside-default.csv", "csv")):
             texts[name] = beside_text(plan.matrix, store, lambda each: _plan(store, each), form, SHOWN)

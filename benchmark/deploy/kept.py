@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 
 from kdbench.deploy.folder import INT8, WHOLE, Made
-from kdbench.files import Refused, write_whole
-from kdbench.store.deployed import Deployed, weights_of
-from kdbench.store.records import DEPLOY, Store
+from kdbench.files import Refused
+from kdbench.store.deployed import Deployed, keep_deployed, weights_of
+from kdbench.store.records import Store
 
 
 def keep(store: Store, digest: str, made: Made) -> None:
@@ -32,4 +31,4 @@ def keep(store: Store, digest: str, made: Made) -> None:
         people=best.people,
     )
     with suppress(Refused):
-        write_whole(store.folder(digest) / DEPLOY, json.dumps(kept.plain, indent=1) + "\n")
+        keep_deployed(store, digest, kept)

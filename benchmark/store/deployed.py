@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from kdbench.files import write_whole
 from kdbench.results.record import WEIGHTS
 from kdbench.store.records import DEPLOY, Store
 
@@ -69,3 +70,8 @@ def deployed(store: Store, digest: str) -> Deployed | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if found.weights == weights_of(store, digest) else None
+
+
+def keep_deployed(store: Store, digest: str, took: Deployed) -> None:
+    """Keep it beside the cell's record."""
+    write_whole(store.folder(digest) / DEPLOY, json.dumps(took.plain, indent=1) + "\n")

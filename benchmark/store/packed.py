@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.results.record import WEIGHTS, Record
+from kdbench.store.deployed import Deployed, deployed, keep_deployed
 from kdbench.store.memory import memory_files
 from kdbench.store.records import Store
 from kdbench.text import first_line
@@ -59,6 +60,8 @@ def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder
         line: dict[str, Any] = {"record": json.loads(record.to_json()), "curve": store.curve(digest)}
         if record.status == "done":
             line["arrays"] = dict(_packed(digest, store.predictions(digest), kept))
+        if (took := deployed(store, digest)) is not None:
+            line["deployed"] = took.plain
         lines.append(json.dumps(line, ensure_ascii=False))
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -96,12 +99,15 @@ def unpack(folder: Path, store: Store) -> None:
                 {name: _unpacked(kept[at]) for name, at in line["arrays"].items()} if "arrays" in line else None
             )
             curve = str(line["curve"])
+            took = Deployed.from_plain(line["deployed"]) if "deployed" in line else None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise KdbenchError(f"{path}, line {number}: {first_line(error)}") from None
         weights = {name: checksum for name, checksum in record.files.items() if name == WEIGHTS}
         made = store.finish(record, curve=curve, predictions=predictions)
         # What taught a student is known by its hash, also where the weights themselves are not here.
         write_whole(store.folder(record.digest) / "record.json", replace(made, files=made.files | weights).to_json())
+        if took is not None:
+            keep_deployed(store, record.digest, took)
     for path in _memory(folder):
         _write(store.root / path, (folder / path).read_bytes())
 

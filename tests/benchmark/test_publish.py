@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kdbench.store.deployed import Deployed, keep_deployed, weights_of
 from kdbench.store.packed import UNIT
 from kdbench.store.records import Store
 
@@ -51,6 +52,23 @@ def test_every_page_is_made_again_from_the_records_byte_for_byte(paper: Path, ca
     ended = call("publish", paper, "--again")
     assert ended.out.splitlines() == [f"wrote {paper / name}" for name in PAGES]
     assert {name: (paper / name).read_bytes() for name in PAGES} == before
+
+
+def test_what_went_to_a_device_is_published_as_the_store_shows_it(copy: Path, call: Any, tmp_path: Path) -> None:
+    store, paper = Store(copy), tmp_path / "paper"
+    for digest in store.digests():
+        record = store.record(digest)
+        if record is not None and record.status == "done":
+            scores = record.metrics["student"]
+            how = ("ONNX, 8 bits", 20_000, 0.999, scores["macro_f1"], scores["macro_f1"] - 0.001, 0.05, "by hand", ())
+            keep_deployed(store, digest, Deployed(weights_of(store, digest), *how, people=scores["by_person"]))
+    shown = call("table", "--deploy").out
+    assert "On the device, each row and student alone in the form above." in shown
+    assert call("publish", paper).code == 0
+    assert (paper / "deploy.md").read_text() == shown
+    assert (paper / "deploy.csv").read_text().count("\n") > 2
+    shutil.rmtree(copy)
+    assert call("publish", paper, "--check").out == "all as their records say\n"
 
 
 def test_a_page_that_was_edited_is_named(paper: Path, call: Any) -> None:
