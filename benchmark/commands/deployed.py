@@ -101,7 +101,8 @@ def _gains(plan: Plan, store: Store) -> list[Sheet | str]:
     if not {each.place.role for each in some} >= {RowRole.STUDENT, RowRole.METHOD}:
         return []
     judged = judge(some, tabulate(some, "macro_f1"))
-    said = caption(some, judged.table, plan.asked, version("kdbench"), reason=judged.reason)
+    asked = replace(plan.asked, cells=len({each.record.digest for each in some if each.record}))
+    said = caption(some, judged.table, asked, version("kdbench"), reason=judged.reason)
     return [*score_sheets(some, judged, f"On the device, each row and student alone in the form above. {said}")]
 
 
