@@ -108,13 +108,11 @@ class Worker:
             self.process.wait(5)
         self._listener.join(1)
         self._reader.join(1)
-        with contextlib.suppress(OSError):
-            if self.process.stdin is not None:
-                self.process.stdin.close()
-            if self.process.stdout is not None and not self._listener.is_alive():
-                self.process.stdout.close()
-            if self.process.stderr is not None and not self._reader.is_alive():
-                self.process.stderr.close()
+        streams = (self.process.stdin, None), (self.process.stdout, self._listener), (self.process.stderr, self._reader)
+        for stream, user in streams:
+            if stream is not None and not (user and user.is_alive()):
+                with contextlib.suppress(OSError):  # what a process that died did not read is still to be written
+                    stream.close()
         return how
 
 

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from kdbench.executors import _pool
+from kdbench.machine import Runtime
 
 STARTS = {
     "import sys; sys.exit(3)": "it ended with exit code 3",
@@ -32,6 +34,18 @@ def test_a_run_whose_workers_cannot_start_ends_in_a_line_and_leaves_its_cells_un
     assert said == f"error: no worker process could start: {STARTS[code]}; is there enough memory for -j 2?"
     assert "Traceback" not in ended.err
     assert not list(store.glob("*/record.json"))
+
+
+def test_a_worker_that_died_before_it_read_its_job_leaves_no_open_file(
+    where: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pool, "CODE", "raise SystemExit(3)")
+    worker = _pool.Worker(where, apart=False, messages=Queue())
+    worker.process.wait(60)
+    worker._say("a job")
+    assert worker.end() == "ended with exit code 3"
+    streams = (worker.process.stdin, worker.process.stdout, worker.process.stderr)
+    assert [stream is not None and stream.closed for stream in streams] == [True] * 3
 
 
 @pytest.mark.slow
