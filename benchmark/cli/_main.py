@@ -58,6 +58,11 @@ class _Group(click.Group):
             place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
             echo(f"error: {place}{error.strerror or error}", err=True)
             sys.exit(1)
+        except RuntimeError as error:
+            if str(error) != "can't start new thread":
+                raise
+            echo("error: no further thread can be started; is there enough memory?", err=True)
+            sys.exit(1)
         except (ImportError, MemoryError) as error:
             echo(f"error: {_lacking(error)}", err=True)
             sys.exit(1)
