@@ -181,7 +181,7 @@ def format_of(form: str | None, output: Path | None, default: str, more: dict[st
 
 
 def placed(output: Path) -> Path:
-    """The file of `-o`, where its folder is there; said before anything is worked out."""
+    """The file of `-o`, where its folder is there; commands that draw ask before they do."""
     if not output.parent.is_dir():
         raise KdbenchError(f"-o {output}: {output.parent} is no folder")
     return output

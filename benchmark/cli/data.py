@@ -61,9 +61,11 @@ def data_show(name: str, output: Path | None, data_dir: Path | None) -> None:
     from kdbench.spec.words import Spec
 
     where = runtime(data_dir=data_dir)
+    if output is not None:
+        placed(output)
     text = show(Spec.parse(name), where)
     if output is not None:
-        plot(Spec.parse(name), where, placed(output))
+        plot(Spec.parse(name), where, output)
         text += f"\n\nwrote {output}"
     echo(text)
 

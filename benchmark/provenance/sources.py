@@ -124,11 +124,12 @@ def _named(cell: Cell) -> list[tuple[Names, Part]]:
 
 @cache
 def _version(names: Names, name: str) -> object:
+    def found() -> object:
+        return _class_of(names, name).attribute("version")
+
     try:
         names.find(name)
-        if name in names.built_in:
-            return KNOWN.answer(f"version of {names.kind} {name}", lambda: _class_of(names, name).attribute("version"))
-        return _class_of(names, name).attribute("version")
+        return KNOWN.answer(f"version of {names.kind} {name}", found) if name in names.built_in else found()
     except KdbenchError:  # a plug-in that is not installed here
         return None
 

@@ -8,9 +8,9 @@ from kdbench.results.sheet import Sheet, Value, plain_sheet
 from kdbench.results.statistics.intervals import Interval
 from kdbench.results.tables.alone import tabulate_networks
 from kdbench.results.tables.costs import COMPARED, tabulate_costs
-from kdbench.results.tables.family import Family, Judged, judge
+from kdbench.results.tables.family import Family, Judged, judged_tables
 from kdbench.results.tables.model import Row, Score, Standing, Table
-from kdbench.results.tables.scores import check_metric, scalar, tabulate
+from kdbench.results.tables.scores import check_metric, scalar
 from kdbench.results.words.costs import ADDED, HEADINGS
 
 
@@ -21,7 +21,7 @@ def data_sheet(form: str, entries: Sequence[Entry], metrics: Sequence[str]) -> S
     """
     if form == "csv":
         return runs_sheet(entries, metrics)
-    judged = [judge(entries, tabulate(entries, metric)) for metric in metrics]
+    judged = judged_tables(entries, metrics)
     return wide_sheet([each.table for each in judged]) if form == "csv-wide" else summary_lines(judged)
 
 

@@ -9,10 +9,8 @@ from kdbench.results.pages.blocks import dataset_sheets
 from kdbench.results.pages.summary import summary_sheet
 from kdbench.results.place import RowRole
 from kdbench.results.sheet import Page, Sheet
-from kdbench.results.tables.family import Judged, judged_by
+from kdbench.results.tables.family import Judged, judged_tables
 from kdbench.results.tables.model import Row
-from kdbench.results.tables.people import people_behind
-from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import answer
 from kdbench.results.words.captions import caption
 
@@ -36,8 +34,7 @@ def scores_page(
     """
     if not metrics:
         raise ValueError("scores_page: no metrics came")
-    people = people_behind(entries)
-    found = [judged_by(people, tabulate(entries, metric)) for metric in metrics]
+    found = judged_tables(entries, metrics)
     datasets = ", ".join(dict.fromkeys(block.dataset for block in found[0].table.blocks))
     parts: list[Sheet | str] = []
     for judged in found:

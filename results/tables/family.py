@@ -17,6 +17,7 @@ from kdbench.results.statistics.tests import Floats, holm, smallest_p
 from kdbench.results.tables.differences import Difference, Differences, difference
 from kdbench.results.tables.model import ROUNDING, Block, Row, Standing, Table
 from kdbench.results.tables.people import Panel, People, arranged, people_behind
+from kdbench.results.tables.scores import tabulate
 
 LEVEL = 0.05
 """Nothing is called better above it."""
@@ -163,11 +164,20 @@ class Judged:
 
 def judge(entries: Sequence[Entry], table: Table) -> Judged:
     """Give the tier of every block and of the average in place of best and second, where people allow it."""
-    return judged_by(people_behind(entries), table)
+    return _judged(people_behind(entries), table)
 
 
-def judged_by(people: People, table: Table) -> Judged:
-    """`judge`, by people that were read already, for several tables of the same runs."""
+def judged_tables(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Judged]:
+    """The tables of several metrics, judged by people that are read once.
+
+    Raises:
+        ValueError: as `tabulate` does.
+    """
+    people = people_behind(entries)
+    return [_judged(people, tabulate(entries, metric)) for metric in metrics]
+
+
+def _judged(people: People, table: Table) -> Judged:
     families = [family(people, table, [block]) for block in table.blocks]
     overall = families[0] if len(families) == 1 else family(people, table, table.blocks)
     rows = list(table.rows)
