@@ -81,9 +81,10 @@ class Sign:
             temporary.replace(self._path)
 
     def remove(self) -> None:
-        """The run is over."""
+        """The run is over; a signal may have cut a write short."""
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            for path in (self._path, self._path.with_suffix(".part")):
+                path.unlink(missing_ok=True)
             self._lock.release(force=True)
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._path.parent.rmdir()  # only where no other driver is
