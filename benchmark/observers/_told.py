@@ -24,7 +24,7 @@ class Told(Observer):
 
     def finished(self, job: Job, record: Record) -> None:
         name = self.progress.names[job.digest]
-        self.line(f"{self.progress.counted()} {name}: {_result(record)}")
+        self.line(f"{self.progress.counted()} {name}: {result_text(record)}")
         for warning in record.warnings:
             self.line(f"  {name}: warning: {warning}")
 
@@ -32,11 +32,14 @@ class Told(Observer):
         self.line(f"{self.progress.counted()} {self.progress.names[job.digest]}: not run: {reason}")
 
 
-def _result(record: Record) -> str:
+def result_text(record: Record) -> str:
     """Scores, or why there are none, and the time that it took."""
     if record.status == "done":
         student = record.metrics["student"]
+        judged = sum(any(row) for row in student["confusion"])
         text = f"accuracy {100 * student['accuracy']:.1f}, macro-F1 {100 * student['macro_f1']:.1f}"
+        if judged < len(student["confusion"]):  # a class that nobody judged did counts as 0, until folds are joined
+            text += f" (windows of {judged} of {len(student['confusion'])} classes)"
     else:
         text = f"FAILED: {record.reason}"
     return f"{text} ({record.seconds:.0f} s)"

@@ -15,6 +15,7 @@ import pytest
 
 from kdbench.machine import Runtime
 from kdbench.observers import Progress, Watched
+from kdbench.observers._told import result_text
 from kdbench.plan.model import Plan
 from kdbench.results import Record
 from kdbench.schedule.jobs import Job
@@ -173,6 +174,18 @@ def test_a_run_that_ends_or_is_stopped_leaves_no_sign(watched: Callable[..., Wat
     part.touch()  # a signal cut a write short
     sign.remove()
     assert not (run.store.root / "drivers").exists()
+
+
+def test_progress_says_of_how_many_classes_there_were_windows(done: Path) -> None:
+    kept = Store(done)
+    record = kept.record(kept.digests()[0])
+    assert record is not None
+    assert re.fullmatch(r"accuracy \S+, macro-F1 \S+ \(\d+ s\)", result_text(record))
+    student = record.metrics["student"]
+    few = {**student, "confusion": [[0] * len(row) if at == 0 else row for at, row in enumerate(student["confusion"])]}
+    classes = len(student["confusion"])
+    told = f"(windows of {classes - 1} of {classes} classes)"
+    assert told in result_text(replace(record, metrics={**record.metrics, "student": few}))
 
 
 def test_signs_of_the_dead_are_swept_and_broken_ones_are_passed_over(watched: Callable[..., Watched]) -> None:
