@@ -15,6 +15,7 @@ from kdbench.deploy.golden import golden
 from kdbench.deploy.onnx_forms import ENOUGH
 from kdbench.deploy.plain import plain, recurrent
 from kdbench.deploy.quiet import quiet, told
+from kdbench.deploy.reshaped import unscaled_before_shapes
 from kdbench.deploy.rounding import rounded
 from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
 from kdbench.errors import KdbenchError
@@ -191,8 +192,7 @@ def _quantised(subject: Subject, model: Whole, *, whole: bool) -> nn.Module:
     with torch.no_grad():
         for first in range(0, len(x), BATCH):
             prepared(x[first : first + BATCH])
-    converted: nn.Module = convert_pt2e(prepared)
-    return converted
+    return unscaled_before_shapes(convert_pt2e(prepared))
 
 
 def _lowered(model: nn.Module, window: torch.Tensor) -> Any:

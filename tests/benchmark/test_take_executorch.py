@@ -94,6 +94,36 @@ def test_both_programs_run_and_the_one_in_32_bits_says_the_same(whole: Whole) ->
     assert "weights 8 bits by channel" in lowered.how
 
 
+class Shaped(nn.Module):
+    """What XNNPACK refuses where the mean and what reads it in another shape have two scales."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.first = nn.Sequential(nn.Conv1d(3, 8, 5, padding=2), nn.ReLU())
+        self.second = nn.Conv1d(8 if kind == "step" else 2, 8, 1)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Outputs:
+        stage = self.first(x)
+        pooled = stage.mean(dim=2)  # (B, 8)
+        shapes = {"step": pooled[:, :, None], "view": pooled.view(-1, 2, 4), "turned": pooled.view(-1, 4, 2).mT}
+        embedding = self.second(shapes[self.kind].abs() if self.kind == "turned" else shapes[self.kind]).relu()
+        embedding = embedding.flatten(1) if self.kind == "step" else embedding.mean(dim=2)
+        return Outputs(self.head(embedding), (stage,), embedding)
+
+
+@wants
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["step", "view", "turned"])
+def test_a_mean_that_gets_another_shape_is_quantised(kind: str) -> None:
+    torch.manual_seed(0)
+    whole = Whole(Shaped(kind), X.mean(axis=(0, 2)), X.std(axis=(0, 2))).eval().requires_grad_(False)
+    subject: Any = Given(whole)
+    said = executorch_forms.run(bytes(executorch_forms.lower_int8(subject).program.buffer), X)
+    assert (said.argmax(axis=1) == probabilities(whole, X).argmax(axis=1)).mean() >= 0.9
+
+
 @wants
 @pytest.mark.slow
 @pytest.mark.parametrize("student", ["fcn(width=0.1)", "gru(width=0.1)"])
