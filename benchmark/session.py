@@ -253,15 +253,19 @@ class Session:
         path: Path,
         *,
         costs: bool = False,
+        deploy: str | None = None,
         figure: str = "gain",
         width: str = "two",
         rows: Sequence[str] = (),
     ) -> None:
-        """Draw a figure by name, or the metric of networks alone against multiply-adds."""
-        from kdbench.commands.figures import draw, draw_costs
+        """Draw a figure by name, or the metric of networks alone against multiply-adds, or what was taken against
+        its ``size`` or ``latency``, which ``deploy`` says."""
+        from kdbench.commands.figures import draw, draw_costs, draw_deployed
 
         if costs:
             draw_costs(self._kept(), self.store, metric, path)
+        elif deploy:
+            draw_deployed(self._kept(), self.store, deploy, path, width=width)
         else:
             draw(self._kept(), self.store, metric, path, figure=figure, width=width, rows=tuple(rows))
 

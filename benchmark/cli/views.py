@@ -65,6 +65,22 @@ WIDTH = click.option(
 )
 
 
+def _called(which: str, costs: bool, deploy: str | None) -> Path:
+    """The file of a figure, where no other is asked for."""
+    if costs and deploy:
+        raise click.UsageError("--costs and --deploy are figures of their own; give one of them")
+    return Path(f"{'costs' if costs else 'deploy' if deploy else which}.png")
+
+
+DEPLOY = click.option(
+    "--deploy",
+    type=click.Choice(["size", "latency"]),
+    is_flag=False,
+    flag_value="size",
+    help="Draw macro-F1 of what `take` made of the rows against its size, or its latency, instead.",
+)
+
+
 @main.command()
 @click.argument("which", metavar="[FIGURE]", default="gain")
 @selected
@@ -74,6 +90,7 @@ WIDTH = click.option(
 @click.option("--row", "rows", multiple=True, metavar="LABEL", help="Of `confusion` and `people`: draw this row.")
 @WIDTH
 @click.option("--costs", is_flag=True, help="Draw the metric of all networks alone against multiply-adds instead.")
+@DEPLOY
 @click.option("--list", "listed", is_flag=True, help="Which figures there are.")
 @click.option(
     "-o",
@@ -87,6 +104,7 @@ def plot(
     rows: tuple[str, ...],
     width: str,
     costs: bool,
+    deploy: str | None,
     listed: bool,
     output: Path | None,
     **chosen: Any,
@@ -102,6 +120,7 @@ def plot(
         return
     if which not in (known := _figures()):
         raise click.BadParameter(nearest("figures", which, known))
+    name = _called(which, costs, deploy)
     if output is not None and which != "all":
         placed(output)
     asked = session(chosen, last=True)
@@ -109,8 +128,7 @@ def plot(
         for line in asked.plot_all(metric, output or Path("figures"), width=width, rows=rows):
             echo(line)
         return
-    path = output or Path("costs.png" if costs else f"{which}.png")
-    asked.plot(metric, path, costs=costs, figure=which, width=width, rows=rows)
+    asked.plot(metric, path := output or name, costs=costs, deploy=deploy, figure=which, width=width, rows=rows)
     echo(f"wrote {path}")
 
 

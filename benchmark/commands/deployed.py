@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from statistics import fmean
 
-from kdbench.errors import KdbenchError
+from kdbench.commands.taken import TakenRow, taken_rows
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry
+from kdbench.results.figures.deploy import read
 from kdbench.results.pages.scores import score_sheets
 from kdbench.results.place import RowRole
 from kdbench.results.render import FORMS, csv_text, page_text
@@ -20,13 +20,14 @@ from kdbench.results.tables.model import Standing
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.captions import caption
 from kdbench.results.words.costs import NOTHING, shown
-from kdbench.store.deployed import Deployed, deployed
+from kdbench.store.deployed import deployed
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
 
 COLUMNS = (
     Column("method", numeric=False),
     Column("cells", "cells"),
+    Column("in 8 bits", "cells_in_8_bits"),
     Column("size", "size_bytes"),
     Column("labels kept", "label_agreement"),
     Column("macro-F1", "macro_f1_trained"),
@@ -36,33 +37,18 @@ COLUMNS = (
     Column("efficiency", "efficiency"),
 )
 
+APART = (Column("size in 8 bits", "size_8_bits_bytes"), Column("size in 32 bits", "size_32_bits_bytes"))
+"""What programs are told besides: mean bytes of the forms of each kind."""
+
 LEGEND = (
-    "The form with weights of 8 bits (of 32 where the runtime cannot quantise it or the gate refused that), as "
-    "`kdbench take` made and judged it on all judged windows; means over the cells that were taken, of those that are "
-    "done. Size of the file. "
-    "Labels kept: share that the trained model gives too. Macro-F1 in percent, trained and on the device, lost in "
-    "points. Latency: median of one window on one thread, where it was taken. Efficiency: macro-F1 in percent on the "
-    "device divided by the binary logarithm of the bytes. Bold: none does better with as many bytes, or as well with "
-    "fewer"
+    "As `kdbench take` made and judged each cell on all judged windows: the form with weights of 8 bits, or the one of "
+    "32 where the gate refused that or nothing can quantise it. Cells: taken, of those that there are. In 8 bits: how "
+    "many of these are. Size of the file; where forms of both kinds are mixed, that of 8 bits, else that of 32. All "
+    "else is a mean over the cells that were taken. Labels kept: share that the trained model gives too. Macro-F1 in "
+    "percent, trained and on the device, lost in points. Latency: median of one window on one thread, where it was "
+    "taken. Efficiency: macro-F1 in percent on the device divided by the binary logarithm of the bytes. Bold: none "
+    "does better with as many bytes, or as well with fewer, by their mean"
 )
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of a block, over the cells that were taken."""
-
-    block: tuple[str, str]
-    label: str
-    digests: tuple[str, ...]
-    taken: tuple[Deployed, ...]
-
-    @property
-    def size(self) -> float:
-        return fmean(each.size for each in self.taken)
-
-    @property
-    def f1(self) -> float:
-        return 100 * fmean(each.macro_f1 for each in self.taken)
 
 
 def deploy_text(plan: Plan, store: Store, form: str) -> str:
@@ -71,15 +57,11 @@ def deploy_text(plan: Plan, store: Store, form: str) -> str:
     Raises:
         KdbenchError: if no cell of the matrix was taken.
     """
-    rows = _rows(plan, store)
-    if not any(row.taken for row in rows):
-        raise KdbenchError(
-            "no cell of this matrix was taken to a device yet; `kdbench take ROW` does, and keeps how it did"
-        )
+    rows = taken_rows(plan, store)
     if form in FORMS:
         names = (Column("dataset", numeric=False), Column("pair", numeric=False))
-        lines = tuple((*map(Cell, row.block), *_line(row, front=False)) for row in rows if row.taken)
-        return csv_text(Sheet((*names, *COLUMNS), lines))
+        lines = tuple((*map(Cell, row.block), *_line(row, front=False), *_apart(row)) for row in rows if row.taken)
+        return csv_text(Sheet((*names, *COLUMNS, *APART), lines))
     parts: list[Sheet | str] = []
     for block in dict.fromkeys(row.block for row in rows):
         here = [row for row in rows if row.block == block]
@@ -115,50 +97,51 @@ def _on_device(entry: Entry, store: Store) -> Entry:
     return replace(entry, record=replace(entry.record, metrics={"student": scores}))
 
 
-def _said(what: str, found: Sequence[tuple[_Row, str]]) -> str:
+def _said(what: str, found: Sequence[tuple[TakenRow, str]]) -> str:
     """What the gate had against forms, each with its row; nothing where it had nothing."""
     some = list(dict.fromkeys(f"{row.label} ({', '.join(row.block)}): {why}" for row, why in found if why))
     return f"{what}: {'; '.join(some)}." if some else ""
 
 
-def _rows(plan: Plan, store: Store) -> list[_Row]:
-    places: dict[tuple[tuple[str, str], str], list[str]] = {}
-    for planned in plan.places:
-        if planned.digest is not None:
-            block = (planned.place.dataset, planned.place.pair)
-            places.setdefault((block, planned.place.row), []).append(planned.digest)
-    return [
-        _Row(block, label, tuple(digests), tuple(filter(None, (deployed(store, digest) for digest in digests))))
-        for (block, label), digests in places.items()
-    ]
-
-
-def _line(row: _Row, *, front: bool) -> tuple[Cell, ...]:
+def _line(row: TakenRow, *, front: bool) -> tuple[Cell, ...]:
     count = Cell(len(row.taken), f"{len(row.taken)} of {len(row.digests)}")
     if not row.taken:
         return Cell(row.label), count, *[Cell(None, NOTHING)] * (len(COLUMNS) - 2)
     trained = 100 * fmean(each.trained_f1 for each in row.taken)
     kept = fmean(each.agreement for each in row.taken)
-    latency = fmean(each.latency_ms for each in row.taken)
-    efficiency = row.f1 / math.log2(row.size)
+    eight = len(row.of_bits(8))
     return (
         Cell(row.label),
         count,
-        Cell(row.size, shown("file_size", row.size)),
+        Cell(eight, f"{eight} of {len(row.taken)}"),
+        Cell(row.size, ", else ".join(shown("file_size", size) for size in _sizes(row) if size is not None)),
         Cell(kept, f"{100 * kept:.2f} %"),
         Cell(trained, f"{trained:.2f}"),
         Cell(row.f1, f"{row.f1:.2f}", standing=Standing.BEST if front else None),
         Cell(trained - row.f1, f"{trained - row.f1:.2f}"),
-        Cell(latency, shown("latency_ms", latency)),
-        Cell(efficiency, f"{efficiency:.2f}"),
+        Cell(row.latency, shown("latency_ms", row.latency)),
+        Cell(row.efficiency, f"{row.efficiency:.2f}"),
     )
 
 
-def _in_front(row: _Row, rows: Sequence[_Row]) -> bool:
+def _sizes(row: TakenRow) -> list[float | None]:
+    """Mean bytes of the forms in 8 bits and of those in 32."""
+    kinds = (row.of_bits(8), row.of_bits(32))
+    return [fmean(each.size for each in forms) if forms else None for forms in kinds]
+
+
+def _apart(row: TakenRow) -> tuple[Cell, ...]:
+    return tuple(map(Cell, _sizes(row)))
+
+
+def _in_front(row: TakenRow, rows: Sequence[TakenRow]) -> bool:
     """Whether no other does better with as many bytes, or as well with fewer."""
     if not row.taken:
         return False
     others = [each for each in rows if each is not row and each.taken]
     return not any(
-        each.f1 >= row.f1 and each.size <= row.size and (each.f1, each.size) != (row.f1, row.size) for each in others
+        each.f1 >= row.f1
+        and read(each.size) <= read(row.size)
+        and (each.f1, read(each.size)) != (row.f1, read(row.size))
+        for each in others
     )

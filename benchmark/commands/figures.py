@@ -8,10 +8,11 @@ from textwrap import fill
 
 from kdbench.commands.refusals import refusals
 from kdbench.commands.seen import seen
+from kdbench.commands.taken import marks, taken_rows
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
-from kdbench.results.figures import cost_figure, figure_bytes, figure_of, figures
+from kdbench.results.figures import WIDTHS, cost_figure, deploy_figure, figure_bytes, figure_of, figures
 from kdbench.results.figures.panels import checked
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
@@ -66,6 +67,18 @@ def draw_costs(plan: Plan, store: Store, metric: str, path: Path) -> None:
     with refusals():
         title = fill(plan.warning, 50) or None  # a figure has no caption of its own
         cost_figure(entries(plan, store), metric, path, title)
+
+
+def draw_deployed(plan: Plan, store: Store, cost: str, path: Path, *, width: str) -> None:
+    """Draw macro-F1 of what was taken against its size or its latency, in the format of the path's ending.
+
+    Raises:
+        KdbenchError: if the format is unknown, or no cell was taken.
+    """
+    with refusals():
+        form = checked(path).suffix[1:]
+        drawn = deploy_figure(marks(taken_rows(plan, store), cost), cost, WIDTHS[width], plan.warning or "")
+        write_whole(path, figure_bytes(drawn, form))
 
 
 def figures_text() -> str:

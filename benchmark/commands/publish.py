@@ -8,7 +8,7 @@ from pathlib import Path
 from kdbench.commands.beside import beside_text, both
 from kdbench.commands.citations import citations
 from kdbench.commands.deployed import deploy_text
-from kdbench.commands.figures import draw, draw_costs
+from kdbench.commands.figures import draw, draw_costs, draw_deployed
 from kdbench.commands.report import write_report
 from kdbench.commands.stats import stats_text
 from kdbench.commands.studies import found_text, kept_studies
@@ -108,6 +108,7 @@ def _write(plan: Plan, store: Store, made: Path) -> None:
         draw_costs(plan, store, SHOWN[0], made / "costs.png")
     if any(deployed(store, digest) for digest in plan.cells):
         texts |= {f"deploy.{end}": deploy_text(plan, store, form) for end, form in (("md", "markdown"), ("csv", "csv"))}
+        draw_deployed(plan, store, "size", made / "deploy.png", width="two")
     if plan.matrix.preset is not None:
         for name, form in (("beside-default.md", "markdown"), ("beside-default.csv", "csv")):
             texts[name] = beside_text(plan.matrix, store, lambda each: _plan(store, each), form, SHOWN)

@@ -43,6 +43,11 @@ class Deployed:
     people: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
+    def bits(self) -> int:
+        """Of its weights: 8 or 32."""
+        return 8 if self.form.endswith(", 8 bits") else 32
+
+    @property
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return {**asdict(self), "refused": list(self.refused)}

@@ -13,6 +13,7 @@ from kdbench.errors import nearest
 from kdbench.folders import first_lines, public_files
 from kdbench.results.figures._looks import CHARACTER, ONE, TWO
 from kdbench.results.figures.costs import cost_figure
+from kdbench.results.figures.deploy import deploy_figure
 from kdbench.results.figures.maps import Maps
 from kdbench.results.figures.panels import checked, style, wrapped
 from kdbench.results.figures.search import SliceOfSearch, search_figure
@@ -27,6 +28,7 @@ __all__ = [
     "Maps",
     "SliceOfSearch",
     "cost_figure",
+    "deploy_figure",
     "figure_bytes",
     "figure_of",
     "figures",
@@ -36,7 +38,7 @@ __all__ = [
 
 WIDTHS = {"one": ONE, "two": TWO}
 """Inches by how many columns of a page."""
-_OF_OTHER_THINGS = ("costs", "maps", "panels", "search", "windows")
+_OF_OTHER_THINGS = ("costs", "deploy", "maps", "panels", "search", "windows")
 
 
 def figures() -> dict[str, str]:

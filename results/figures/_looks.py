@@ -93,11 +93,18 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def label_at_right(
-    axes: "Axes", points: Sequence[tuple[float, float]], labels: Sequence[str], colours: Sequence[Any], *, size: float
+    axes: "Axes",
+    points: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+    colours: Sequence[Any],
+    *,
+    size: float,
+    **arrow: Any,
 ) -> None:
     """Write labels outside at the right, each at the height of its point, moved where they would collide.
 
-    A thin line leads from a label to its point. The axes must have its final limits and height.
+    A thin line leads from a label to its point; ``arrow`` says more of it, as matplotlib does. The axes must have its
+    final limits and height.
     """
     low, high = axes.get_ylim()
     inches = axes.get_window_extent().height / axes.figure.dpi
@@ -114,7 +121,7 @@ def label_at_right(
             fontsize=size,
             color=colour,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": "0.75", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+            arrowprops={"arrowstyle": "-", "color": "0.75", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2, **arrow},
         )
 
 

@@ -257,6 +257,7 @@ def test_what_ran_on_generated_data_is_remembered_as_such(
         (["table", "--metric", "macro_f2", "--format", "csv-wide"], "no 'macro_f2' in metrics"),
         (["plot", "--metric", "macro_f2"], "no 'macro_f2' in metrics"),
         (["plot", "-o", "gain.gif"], "'gain.gif'"),
+        (["plot", "--deploy"], "no cell of this matrix was taken to a device yet; `kdbench take ROW` does"),
         (["list", "method"], "no 'method' in kinds of things to list (did you mean 'methods'?)"),
         (["show", "hmdk"], "no 'hmdk' in anything that kdbench knows (did you mean 'hmkd'?)"),
     ],

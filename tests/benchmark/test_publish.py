@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -56,17 +57,30 @@ def test_every_page_is_made_again_from_the_records_byte_for_byte(paper: Path, ca
 
 def test_what_went_to_a_device_is_published_as_the_store_shows_it(copy: Path, call: Any, tmp_path: Path) -> None:
     store, paper = Store(copy), tmp_path / "paper"
-    for digest in store.digests():
+    for number, digest in enumerate(store.digests()):
         record = store.record(digest)
         if record is not None and record.status == "done":
             scores = record.metrics["student"]
-            how = ("ONNX, 8 bits", 20_000, 0.999, scores["macro_f1"], scores["macro_f1"] - 0.001, 0.05, "by hand", ())
+            form = (("ONNX, 8 bits", 20_000), ("ONNX, 32 bits", 70_000))[number % 2]
+            how = (*form, 0.999, scores["macro_f1"], scores["macro_f1"] - 0.001, 0.05, "by hand", ())
             keep_deployed(store, digest, Deployed(weights_of(store, digest), *how, people=scores["by_person"]))
     shown = call("table", "--deploy").out
     assert "On the device, each row and student alone in the form above." in shown
     assert call("publish", paper).code == 0
     assert (paper / "deploy.md").read_text() == shown
-    assert (paper / "deploy.csv").read_text().count("\n") > 2
+    table = list(csv.DictReader((paper / "deploy.csv").read_text().splitlines()))
+    counts = [(int(row["cells_in_8_bits"]), int(row["cells"])) for row in table]
+    assert 0 < sum(eight for eight, _ in counts) < sum(cells for _, cells in counts)
+    for (eight, cells), row in zip(counts, table, strict=True):
+        assert float(row["size_bytes"]) * cells == pytest.approx(eight * 20_000 + (cells - eight) * 70_000)
+        assert (row["size_8_bits_bytes"], row["size_32_bits_bytes"]) == (
+            "20000.0" * (eight > 0),
+            "70000.0" * (eight < cells),
+        )
+        sizes = ", else ".join(["20 kB"] * (eight > 0) + ["70 kB"] * (eight < cells))
+        assert f"{eight} of {cells} | {sizes} |" in " ".join(shown.split())
+    assert call("plot", "--deploy", "-o", tmp_path / "deploy.png").code == 0
+    assert (paper / "deploy.png").read_bytes() == (tmp_path / "deploy.png").read_bytes()
     shutil.rmtree(copy)
     assert call("publish", paper, "--check").out == "all as their records say\n"
 
