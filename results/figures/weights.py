@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, left_out, legend_above, lines_of
-from kdbench.results.figures.panels import Look, wrapped
+from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.seen import Seen
 from kdbench.results.statistics import mean
 from kdbench.results.tables.model import Block
@@ -71,8 +71,6 @@ def _weights(seen: Seen, where: tuple[Block, str]) -> Weights:
 
 
 def _panel(axes: "Axes", weights: Weights) -> None:
-    import seaborn
-
     most = max(max(stages) for stages in weights.values())
     for side, stages in weights.items():
         colour, sign, aside = LOOKS[side]
@@ -86,7 +84,7 @@ def _panel(axes: "Axes", weights: Weights) -> None:
     axes.tick_params(labelsize=7)
     axes.grid(axis="x", visible=False)
     axes.grid(axis="y", color="0.92", linewidth=0.6)
-    seaborn.despine(ax=axes)
+    despine(axes)
 
 
 def _legend(figure: "Figure", width: float, more: int) -> None:
