@@ -93,7 +93,7 @@ def _laid_out(figure: "Figure", dpi: int) -> Iterator[None]:
         return
     figure.set_dpi(dpi)
     engine.execute(figure)
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     try:
         yield
     finally:

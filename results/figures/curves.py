@@ -106,7 +106,7 @@ def _line(
 def _furnish(axes: "Axes", heading: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(heading, fontsize=7)
+    axes.set_title(heading, fontsize=7, y=1.0)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.grid(color="0.92", linewidth=0.6)
     despine(axes)

@@ -74,7 +74,7 @@ def draw(seen: Seen, width: float) -> "Figure":
         # Not shared by matplotlib, whose work grows with the square of the axes that share something.
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_yticks(*((range(len(rows)), labels) if number % columns == 0 else ([],)))
-        axes.set_title(heading, fontsize=7)
+        axes.set_title(heading, fontsize=7, y=1.0)  # else ticks are laid out again to find it
     over = ", mean over people" if any(isinstance(found, Family) for found in seen.families) else ""
     figure.supxlabel(f"gain in {metric_title(seen.metric)} over student alone (points{over})", fontsize=8)
     others: dict[str, Any] = {"a person": PERSON, "a seed": SEED}

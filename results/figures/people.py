@@ -44,7 +44,7 @@ def draw(seen: Seen, width: float) -> "Figure":
         axes.set_visible(number < len(panels))
     for axes, heading, each in zip(grid.flat, titles, panels, strict=False):
         _panel(axes, each, height)
-        axes.set_title(heading, fontsize=7)
+        axes.set_title(heading, fontsize=7, y=1.0)
     figure.supylabel(f"{capital(metric_title(seen.metric))} of each person (%)", fontsize=8)
     _legend(figure, width)
     return figure

@@ -52,7 +52,7 @@ def draw(seen: Seen, width: float) -> "Figure":
         axes.set_visible(number < len(found))
     for axes, heading, weights in zip(grid.flat, titles, found.values(), strict=False):
         _panel(axes, weights)
-        axes.set_title(heading, fontsize=7)
+        axes.set_title(heading, fontsize=7, y=1.0)
     grid.flat[0].set_ylim(bottom=0)  # of all, whose highest is known only now
     figure.supxlabel("stage, shallow to deep", fontsize=8)
     figure.supylabel("weight", fontsize=8)
