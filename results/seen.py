@@ -10,7 +10,7 @@ from functools import cached_property
 from kdbench.errors import nearest
 from kdbench.results.entry import Asked, Entry
 from kdbench.results.place import RowRole
-from kdbench.results.tables.family import Family, Judged, family, judge
+from kdbench.results.tables.family import Family, Judged, families_of, judge_families
 from kdbench.results.tables.model import Block, Row, Table
 from kdbench.results.tables.people import People, people_behind
 from kdbench.results.tables.scores import tabulate
@@ -49,17 +49,19 @@ class Seen:
                 raise ValueError(nearest("rows", label, known))
 
     @cached_property
-    def judged(self) -> Judged:
-        return judge(self.entries, tabulate(self.entries, self.metric))
-
-    @property
     def table(self) -> Table:
-        return self.judged.table
+        """What was reached, before it is judged: with best and second in place of tiers."""
+        return tabulate(self.entries, self.metric)
+
+    @cached_property
+    def judged(self) -> Judged:
+        """The table with what is shown of it, which takes as long as all else."""
+        return judge_families(self.people, self.table, self.families)
 
     @cached_property
     def families(self) -> tuple[Family | str, ...]:
         """Of each block, or why there is none."""
-        return tuple(family(self.people, self.table, [block]) for block in self.table.blocks)
+        return families_of(self.people, self.table)
 
     @cached_property
     def people(self) -> People:

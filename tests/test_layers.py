@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # rooms of kdbench, each with the others th
     },
     "executors": {"catalog", "provenance", "results", "schedule", "store", "worker"},
     "tune": {"catalog", "plan", "provenance", "results", "schedule", "spec", "store"},
-    "track": {"architectures", "catalog", "methods", "plan", "results", "store", "tune"},
+    "track": {"architectures", "catalog", "methods", "plan", "provenance", "results", "store", "tune"},
     "observers": {"plan", "results", "schedule", "store", "track"},
     "contract": {"architectures", "catalog", "methods", "spec", "training"},
     "deploy": {"architectures", "catalog", "data", "provenance", "results", "spec", "store", "training"},

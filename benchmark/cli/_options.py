@@ -211,7 +211,16 @@ def session(chosen: dict[str, Any], *, last: bool = False, brief: bool = True) -
     if last and brief:
         _collect_nothing()
     where = runtime(**{key: chosen.pop(key) for key in ("store", "data_dir", "device", "per_gpu") if key in chosen})
+    if not (last and brief):
+        _pass_over_modules()
     return Session(Selection(**chosen), where, say=lambda line: echo(line, err=True), last=last)
+
+
+def _pass_over_modules() -> None:
+    """Look for cycles among what a command makes and not, again and again, among torch's hundred thousands of objects,
+    which are there to the end; nor at the end of the process."""
+    gc.freeze()
+    click.get_current_context().call_on_close(gc.freeze)
 
 
 def _collect_nothing() -> None:

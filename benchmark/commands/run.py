@@ -201,7 +201,7 @@ def _run(
     identity = remember(store, plan)
     at_once = min(control.wanted or ask.jobs or 1, max(1, len(todo)))
     executing = executor(_executor(where, ask), where, at_once)
-    control.at_once = at_once = executing.slots
+    control.at_once, control.room = (at_once := executing.slots), lambda: executing.room
     say(f"{_opening(plan, store, todo)}; store {where.store}, device {where.device}, {at_once} at a time")
     for each in plan.cautions:
         say(f"warning: {each}")

@@ -41,6 +41,9 @@ class Workers:
         retries: how often a cell whose process died is tried again.
     """
 
+    room = None
+    """As many as are asked for."""
+
     def __init__(self, runtime: Runtime, count: int, *, apart: bool = False, retries: int = RETRIES) -> None:
         self._count = count
         self._retries = retries

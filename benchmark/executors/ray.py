@@ -83,7 +83,11 @@ class Nodes:
         if time.monotonic() - self._counted > COUNTED:  # nodes come and go
             self._room, self._counted = self._cluster.room(), time.monotonic()
         lonely = self._alone or any(seat.job and self._deaths[seat.job.digest] for seat in self._seats)
-        return 1 if lonely else max(1, min(self._count, self._room))
+        return 1 if lonely else min(self._count, self.room)
+
+    @property
+    def room(self) -> int:
+        return max(1, self._room)
 
     def submit(self, job: Job) -> None:
         claim = ExitStack()
@@ -132,6 +136,7 @@ class Nodes:
 
     def next(self, tick: Callable[[], None]) -> Answer | None:
         tick()
+        self._dismiss_surplus()
         if self._answers:
             return self._answers.pop()
         busy = self._busy
@@ -199,8 +204,13 @@ class Nodes:
 
     def resize(self, count: int) -> None:
         self._count = count
+        self._dismiss_surplus()
+
+    def _dismiss_surplus(self) -> None:
+        """Let actors go that are more than there are to be, as soon as they have finished what they work on."""
         idle = [seat for seat in self._seats if seat.job is None]
-        self._dismiss(idle[: max(0, len(self._seats) - count)])
+        if surplus := idle[: max(0, len(self._seats) - self._count)]:
+            self._dismiss(surplus)
 
     def _dismiss(self, seats: list[_Seat]) -> None:
         """Have actors tidy up, and end them."""

@@ -21,7 +21,7 @@ class Serial:
         runtime: where cells run.
     """
 
-    slots = 1
+    slots = room = 1
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

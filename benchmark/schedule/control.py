@@ -21,6 +21,7 @@ class Control:
         adjustable: whether that may be above 1.
         wanted: how many were asked for meanwhile, which holds for the rounds that follow; None where nobody did.
         paused: whether no more cells begin.
+        room: how many there can be at a time, as it stands; None where nothing says so.
         end: ends this process as Ctrl-C would, with its state saved.
     """
 
@@ -28,6 +29,7 @@ class Control:
     adjustable: bool = False
     wanted: int | None = None
     paused: bool = False
+    room: Callable[[], int | None] = lambda: None
     end: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM)
 
     def answer(self, asked: str) -> str:
@@ -49,4 +51,6 @@ class Control:
         if int(text) > 1 and not self.adjustable:
             return "error: this run works in one process; stop it, and run it again with -j 2 or more"
         self.at_once = self.wanted = int(text)
-        return f"{text} at a time from the next cell on; what runs is finished"
+        room = self.room()
+        less = "" if room is None or room >= int(text) else f", as far as the cluster has room, which is {room} now"
+        return f"{text} at a time from the next cell on{less}; what runs is finished"

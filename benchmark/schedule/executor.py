@@ -16,6 +16,10 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many jobs at a time, as it stands."""
 
+    @property
+    def room(self) -> int | None:
+        """How many jobs at a time there can be, as it stands; None where nothing but the machine's strength says so."""
+
     def submit(self, job: Job) -> None:
         """Begin a job, or queue it."""
 

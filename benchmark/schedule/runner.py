@@ -172,7 +172,7 @@ class _Run:
             if control.at_once != at_once:
                 at_once = control.at_once
                 where.resize(at_once)
-                self.observer.resized(at_once)
+                self.observer.resized(min(at_once, where.room or at_once))
             for job in [] if control.paused else list(self.waiting):
                 self._offer(job, where)
             if self.running:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from kdbench.provenance.known import KNOWN
 from kdbench.track.database import TRIALS
 from kdbench.track.target import GRACE, Target
 
@@ -48,7 +49,8 @@ class WritingProcess:
         )
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        where = {"store": os.fspath(target.root), "server": target.server, "storage": storage}
+        cache = None if KNOWN.folder is None else os.fspath(KNOWN.folder)
+        where = {"store": os.fspath(target.root), "cache": cache, "server": target.server, "storage": storage}
         self._say({**where, "matrix": matrix})
 
     def add(self, digest: str) -> None:

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from kdbench.errors import KdbenchError, MachineError, absent
 from kdbench.text import first_line
-from kdbench.track import database
+from kdbench.track import blank, database
 from kdbench.track.content import Input, Known, Model, Point, Run, fill, metric_names, model_link, parameters
 from kdbench.track.names import FEW, allowed, text
 from kdbench.track.target import Target
@@ -306,15 +306,19 @@ def _make(root: Path) -> None:
     if (root / database.NAME).exists():
         database.settle(root)
         return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     with database.begun(root) as place:
-        made = SqlAlchemyStore(place, database.artifacts(root))  # type: ignore[no-untyped-call]
+        path, folder = root / database.BEGUN, database.artifacts(root)
+        if blank.put(path, folder):
+            return
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        made = SqlAlchemyStore(place, folder)  # type: ignore[no-untyped-call]
         made.engine.dispose()
         client = MlflowClient(tracking_uri=place)
         client.set_experiment_tag("0", database.WHOLE, "true")
         client.delete_experiment("0")  # "Default", which nobody uses
         _close(place)
+        blank.keep(path)
 
 
 def _remove(root: Path) -> None:

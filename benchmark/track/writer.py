@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TextIO
 
 from kdbench.errors import KdbenchError
+from kdbench.provenance.known import KNOWN
 from kdbench.store.entries import entries
 from kdbench.store.records import Store
 from kdbench.text import first_line
@@ -64,8 +65,8 @@ class Writer:
     """Works messages off.
 
     Args:
-        asked: the ``store``, the ``matrix``, the ``server`` or None, and the ``storage`` of a search's studies, None
-            where that is the store.
+        asked: the ``store``, the ``matrix``, the ``cache`` and the ``server``, or None, and the ``storage`` of a
+            search's studies, None where that is the store.
         messages: of the parent: ``add`` and a cell's digest, then ``finish``, ``stop`` and a status, or ``trials``.
         answers: where faults go, and what is done, as lines of JSON.
     """
@@ -75,6 +76,7 @@ class Writer:
         self._identity: str = asked["matrix"]
         self._target = Target(self._store.root, asked["server"])
         self._storage: str | None = asked["storage"]
+        KNOWN.folder = asked["cache"] and Path(asked["cache"])
         self._messages, self._answers = messages, answers
         self._searching: Living | None = None
         self._whole: set[str] = set()  # studies that were written to their end

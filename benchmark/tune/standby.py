@@ -28,6 +28,10 @@ class Standby:
         """As the executor has it at the moment: fewer where it tries a job alone."""
         return self._slots if self._inner is None else self._inner.slots
 
+    @property
+    def room(self) -> int | None:
+        return None if self._inner is None else self._inner.room
+
     def submit(self, job: Job) -> None:
         self._inner = self._inner or self._make()
         self._inner.submit(job)

@@ -5,13 +5,15 @@ docstring is what lists say. It raises ``ValueError`` in one sentence where ther
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdbench.errors import nearest
 from kdbench.folders import first_lines, public_files
-from kdbench.results.figures._looks import CHARACTER, ONE, TWO
+from kdbench.results.figures._looks import CHARACTER, ONE, PAGE, TWO
 from kdbench.results.figures.costs import cost_figure
 from kdbench.results.figures.deploy import deploy_figure
 from kdbench.results.figures.maps import Maps
@@ -38,6 +40,8 @@ __all__ = [
 
 WIDTHS = {"one": ONE, "two": TWO}
 """Inches by how many columns of a page."""
+FINE, COARSE = 300, 150
+"""Dots per inch of a figure of up to two pages, and of a longer one, which is looked at on a screen."""
 _OF_OTHER_THINGS = ("costs", "deploy", "maps", "panels", "search", "windows")
 
 
@@ -76,6 +80,24 @@ def figure_bytes(figure: "Figure", form: str) -> bytes:
     with style():
         from matplotlib import rc_context
 
-        with rc_context({"svg.hashsalt": "kdbench"}):
-            figure.savefig(made, format=form, dpi=300, metadata=undated)
+        dpi = FINE if figure.get_figheight() <= 2 * PAGE else COARSE
+        with rc_context({"svg.hashsalt": "kdbench"}), _laid_out(figure, dpi):
+            figure.savefig(made, format=form, dpi=dpi, metadata=undated)
     return made.getvalue()
+
+
+@contextmanager
+def _laid_out(figure: "Figure", dpi: int) -> Iterator[None]:
+    """Find the places of a figure's panels once; saving it does so by drawing it once more."""
+    engine, before = figure.get_layout_engine(), figure.dpi
+    if engine is None:
+        yield
+        return
+    figure.set_dpi(dpi)
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
+        figure.set_dpi(before)

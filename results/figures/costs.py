@@ -9,6 +9,7 @@ from kdbench.results.figures.panels import (
     WIDTH,
     Look,
     checked,
+    despine,
     extra,
     grid_of_panels,
     legend,
@@ -104,7 +105,6 @@ def _draw(axes: "Axes", alone: Sequence[NetworkRow], looks: Mapping[str, Look], 
 
 def _furnish(axes: "Axes", dataset: str, *, factor: float) -> None:
     """Title, grid and a scale with a few ticks; ``factor`` is the largest work of all panels by the smallest."""
-    import seaborn
     from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
     subs = (1,) if factor > 100 else (1, 3) if factor > 10 else (1, 2, 5)
@@ -114,4 +114,4 @@ def _furnish(axes: "Axes", dataset: str, *, factor: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title(wrapped(dataset, WIDTH), fontsize="medium")
     axes.grid(color="0.92", linewidth=0.7)
-    seaborn.despine(ax=axes)
+    despine(axes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kdbench.results.epochs import Curve, curves
 from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, left_out, legend_above, lines_of, on_a_page
-from kdbench.results.figures.panels import Look, wrapped
+from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.record import TRAIN_ACCURACY
 from kdbench.results.seen import Seen
 from kdbench.results.statistics import mean
@@ -104,13 +104,12 @@ def _line(
 
 
 def _furnish(axes: "Axes", heading: str) -> None:
-    import seaborn
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(heading, fontsize=7)
+    axes.set_title(heading, fontsize=7, y=1.0)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.grid(color="0.92", linewidth=0.6)
-    seaborn.despine(ax=axes)
+    despine(axes)
 
 
 def _legend(figure: "Figure", looks: dict[Block, dict[str, Any]], width: float, *, accuracy: bool, more: int) -> None:

@@ -1,6 +1,7 @@
 """What each method gains over student alone: interval, people and seeds."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from kdbench.results.figures._looks import (
     lines_of,
     look_of,
 )
-from kdbench.results.figures.panels import Look, wrapped
+from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
 from kdbench.results.tables.differences import Difference
@@ -64,13 +65,16 @@ def draw(seen: Seen, width: float) -> "Figure":
     titles = [block_title(block, panel) for block in blocks]
     height = sum(0.28 + LINE * (lines_of(label) - 1) for label in labels) + LINE * max(map(lines_of, titles)) + 0.3
     figure = Figure(figsize=(width, lines * height + 0.75), layout="constrained")
-    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)  # blocks may differ tenfold in what is gained
+    grid = figure.subplots(lines, columns, squeeze=False)  # blocks may differ tenfold in what is gained
     for number, axes in enumerate(grid.flat):
         axes.set_visible(number < len(blocks))
         axes.tick_params(labelsize=7, length=0)
     for number, (axes, heading) in enumerate(zip(grid.flat, titles, strict=False)):
-        _panel(axes, seen, number, rows, labels)
-        axes.set_title(heading, fontsize=7)
+        _panel(axes, seen, number, rows)
+        # Not shared by matplotlib, whose work grows with the square of the axes that share something.
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_yticks(*((range(len(rows)), labels) if number % columns == 0 else ([],)))
+        axes.set_title(heading, fontsize=7, y=1.0)  # else ticks are laid out again to find it
     over = ", mean over people" if any(isinstance(found, Family) for found in seen.families) else ""
     figure.supxlabel(f"gain in {metric_title(seen.metric)} over student alone (points{over})", fontsize=8)
     others: dict[str, Any] = {"a person": PERSON, "a seed": SEED}
@@ -85,11 +89,9 @@ def gain_of(row: Row) -> float:
     return sum(gains) / len(gains) if gains else float("-inf")
 
 
-def _panel(axes: "Axes", seen: Seen, number: int, rows: Sequence[Row], labels: Sequence[str]) -> None:
-    import seaborn
-
-    found = seen.families[number]
+def _panel(axes: "Axes", seen: Seen, number: int, rows: Sequence[Row]) -> None:
     axes.axvline(0, color="0.3", linewidth=0.8, zorder=1)
+    there = []
     for y, row in enumerate(rows):
         score = row.scores[number]
         missing = score.state or (None if score.differences else "no student alone")
@@ -99,28 +101,46 @@ def _panel(axes: "Axes", seen: Seen, number: int, rows: Sequence[Row], labels: S
             said = axes.text(0.98, y, text, transform=where, va="center", ha="right", bbox=back, fontsize=6)
             said.set(color="0.4", style="italic")
         else:
-            _row(axes, y, row, score, found)
-    axes.set_yticks(range(len(rows)), labels)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+            there.append((y, row, score))
+    _rows(axes, there, seen.families[number])
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="0.92", linewidth=0.6)
-    seaborn.despine(ax=axes, left=True)
+    despine(axes, "left")
 
 
-def _row(axes: "Axes", y: int, row: Row, score: Score, found: Family | str) -> None:
-    seeds = [100 * value for value in score.differences.values()]
-    axes.plot(seeds, [y - 0.24] * len(seeds), **SEED)
-    mean = 100 * (score.gain or 0.0)
-    each = _difference(found, row)
-    if each is not None:
-        there = each.among.weights > 0
-        people = 100 * each.parts[there] / each.among.weights[there]
-        axes.plot(people, [y + 0.24] * len(people), **PERSON)
-        mean = 100 * each.mean
-        if each.interval.bounded:
-            axes.plot([100 * each.interval.low, 100 * each.interval.high], [y, y], color="0.2", linewidth=1.5, zorder=3)
-    look = {**look_of(kind_of(row)), "markeredgewidth": 0.5}
-    axes.plot([mean], [y], linestyle="none", zorder=4, **look)
+def _rows(axes: "Axes", rows: Sequence[tuple[int, Row, Score]], found: Family | str) -> None:
+    """Each thing of all rows at once, since an artist takes longer than what it draws."""
+    seeds, people, intervals = _Points(), _Points(), _Points()
+    means: dict[str, _Points] = {}
+    for y, row, score in rows:
+        seeds.add([100 * value for value in score.differences.values()], y - 0.24)
+        mean = 100 * (score.gain or 0.0)
+        each = _difference(found, row)
+        if each is not None:
+            there = each.among.weights > 0
+            people.add(100 * each.parts[there] / each.among.weights[there], y + 0.24)
+            mean = 100 * each.mean
+            if each.interval.bounded:
+                intervals.add([100 * each.interval.low, 100 * each.interval.high, math.nan], y)
+        means.setdefault(kind_of(row), _Points()).add([mean], y)
+    axes.plot(seeds.x, seeds.y, **SEED)
+    axes.plot(people.x, people.y, **PERSON)
+    axes.plot(intervals.x, intervals.y, color="0.2", linewidth=1.5, zorder=3)
+    for kind, points in means.items():
+        look = {**look_of(kind), "markeredgewidth": 0.5}
+        axes.plot(points.x, points.y, linestyle="none", zorder=4, **look)
+
+
+class _Points:
+    """Places of what is drawn at once; a line is broken where one is NaN."""
+
+    def __init__(self) -> None:
+        self.x: list[float] = []
+        self.y: list[float] = []
+
+    def add(self, values: Iterable[float], y: float) -> None:
+        self.x.extend(map(float, values))
+        self.y += [y] * (len(self.x) - len(self.y))
 
 
 def _difference(found: Family | str, row: Row) -> Difference | None:

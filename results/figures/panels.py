@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdbench.files import write_whole
+from kdbench.results.figures._style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,10 +71,15 @@ def as_written() -> Iterator[None]:
 def style() -> Iterator[None]:
     """The look of all figures with panels; pyplot's global state is as it was afterwards."""
     load()
-    import seaborn
+    from matplotlib import rc_context
 
-    with as_written(), seaborn.axes_style("whitegrid"), seaborn.plotting_context("paper"):
+    with as_written(), rc_context(STYLE):
         yield
+
+
+def despine(axes: "Axes", *sides: str) -> None:
+    """Hide the frame above and at the right, and at the sides that are named."""
+    axes.spines[["top", "right", *sides]].set_visible(False)
 
 
 def wrapped(text: str, width: float) -> str:

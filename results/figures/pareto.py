@@ -13,7 +13,7 @@ from kdbench.results.figures._looks import (
     look_of,
     on_a_page,
 )
-from kdbench.results.figures.panels import Look, wrapped
+from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.metrics import LOWER_IS_BETTER
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.place import RowRole
@@ -125,7 +125,6 @@ def _labelled(points: Sequence[Point], metric: str) -> list[Point]:
 
 
 def _panel(axes: "Axes", points: Sequence[Point], number: int, *, lower: bool) -> None:
-    import seaborn
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     front = _front(points, number, lower=lower)
@@ -144,4 +143,4 @@ def _panel(axes: "Axes", points: Sequence[Point], number: int, *, lower: bool) -
     axes.tick_params(labelsize=7)
     axes.grid(color="0.92", linewidth=0.6)
     axes.margins(y=0.12)
-    seaborn.despine(ax=axes)
+    despine(axes)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from kdbench.results.figures._looks import LINE, block_title, columns_of, legend_above, lines_of, spread
-from kdbench.results.figures.panels import Look, wrapped
+from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.place import RowRole
 from kdbench.results.seen import Seen
@@ -44,7 +44,7 @@ def draw(seen: Seen, width: float) -> "Figure":
         axes.set_visible(number < len(panels))
     for axes, heading, each in zip(grid.flat, titles, panels, strict=False):
         _panel(axes, each, height)
-        axes.set_title(heading, fontsize=7)
+        axes.set_title(heading, fontsize=7, y=1.0)
     figure.supylabel(f"{capital(metric_title(seen.metric))} of each person (%)", fontsize=8)
     _legend(figure, width)
     return figure
@@ -69,8 +69,6 @@ def _panels(seen: Seen) -> tuple[list[Panel], str]:
 
 
 def _panel(axes: "Axes", found: Panel, height: float) -> None:
-    import seaborn
-
     before, after = (100 * found.by_person[m, 0] for m in (0, 1))
     low, high = min(before.min(), after.min()), max(before.max(), after.max())
     room = max(1.0, 0.05 * (high - low))
@@ -91,7 +89,7 @@ def _panel(axes: "Axes", found: Panel, height: float) -> None:
     axes.tick_params(labelsize=7, length=0)
     axes.grid(axis="x", visible=False)
     axes.grid(axis="y", color="0.92", linewidth=0.6)
-    seaborn.despine(ax=axes, bottom=True)
+    despine(axes, "bottom")
 
 
 def _kind(change: float) -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kdbench.results.figures._looks import CHARACTER, kind_of, kinds_legend, look_of
-from kdbench.results.figures.panels import wrapped
+from kdbench.results.figures.panels import despine, wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
 from kdbench.results.statistics.ranks import WITNESSES
@@ -22,7 +22,6 @@ def draw(seen: Seen, width: float) -> "Figure":
     Raises:
         ValueError: below five groups of people, or without a comparison over people.
     """
-    import seaborn
     from matplotlib.figure import Figure
 
     found = seen.judged.overall
@@ -48,7 +47,7 @@ def draw(seen: Seen, width: float) -> "Figure":
     axes.set_xticks(range(1, len(order) + 1))
     axes.tick_params(labelsize=7, length=0)
     axes.grid(axis="y", visible=False)
-    seaborn.despine(ax=axes, left=True)
+    despine(axes, "left")
     said = f"average rank by {metric_title(seen.metric)} over blocks, 95 % interval; bars: not told apart"
     figure.supxlabel(wrapped(said, width / CHARACTER), fontsize=7)
     kinds_legend(figure, dict.fromkeys(kind_of(found.rows[m]) for m in order), {}, width)

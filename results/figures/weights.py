@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kdbench.results.figures._looks import CHARACTER, LINE, columns_of, left_out, legend_above, lines_of
-from kdbench.results.figures.panels import Look, wrapped
+from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.seen import Seen
 from kdbench.results.statistics import mean
 from kdbench.results.tables.model import Block
@@ -52,7 +52,7 @@ def draw(seen: Seen, width: float) -> "Figure":
         axes.set_visible(number < len(found))
     for axes, heading, weights in zip(grid.flat, titles, found.values(), strict=False):
         _panel(axes, weights)
-        axes.set_title(heading, fontsize=7)
+        axes.set_title(heading, fontsize=7, y=1.0)
     grid.flat[0].set_ylim(bottom=0)  # of all, whose highest is known only now
     figure.supxlabel("stage, shallow to deep", fontsize=8)
     figure.supylabel("weight", fontsize=8)
@@ -71,8 +71,6 @@ def _weights(seen: Seen, where: tuple[Block, str]) -> Weights:
 
 
 def _panel(axes: "Axes", weights: Weights) -> None:
-    import seaborn
-
     most = max(max(stages) for stages in weights.values())
     for side, stages in weights.items():
         colour, sign, aside = LOOKS[side]
@@ -86,7 +84,7 @@ def _panel(axes: "Axes", weights: Weights) -> None:
     axes.tick_params(labelsize=7)
     axes.grid(axis="x", visible=False)
     axes.grid(axis="y", color="0.92", linewidth=0.6)
-    seaborn.despine(ax=axes)
+    despine(axes)
 
 
 def _legend(figure: "Figure", width: float, more: int) -> None:

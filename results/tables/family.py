@@ -1,7 +1,7 @@
 """All pairs of the complete rows of a table, judged at once."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -30,10 +30,20 @@ class Family:
     """Complete rows, student alone among them where it is complete, and every pair of them judged."""
 
     panel: Panel
-    pairs: Differences
-    """Of every pair of rows, in the order of ``itertools.combinations``."""
-    adjusted: Floats
-    """(M, M) p-values over people and seeds, adjusted over all pairs by Holm's correction."""
+
+    @cached_property
+    def pairs(self) -> Differences:
+        """Of every pair of rows, in the order of ``itertools.combinations``."""
+        first, second = np.array(list(combinations(range(len(self.rows)), 2))).T
+        return Differences(self.panel.by_seed[first] - self.panel.by_seed[second], self.panel.weights)
+
+    @cached_property
+    def adjusted(self) -> Floats:
+        """(M, M) p-values over people and seeds, adjusted over all pairs by Holm's correction."""
+        found = np.ones((len(self.rows), len(self.rows)))
+        for (first, second), value in zip(combinations(range(len(self.rows)), 2), holm(self.pairs.p), strict=True):
+            found[first, second] = found[second, first] = value
+        return found
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -128,20 +138,12 @@ def family(people: People, table: Table, blocks: Sequence[Block]) -> Family | st
     if len(rows) < 2:
         return "there are not two complete rows to compare"
     found = arranged(people, table, rows, blocks)
-    if isinstance(found, str):
-        return found
-    pairs = list(combinations(range(len(rows)), 2))
-    first, second = np.array(pairs).T
-    differences = Differences(found.by_seed[first] - found.by_seed[second], found.weights)
-    return Family(found, differences, _square(len(rows), pairs, holm(differences.p)))
+    return found if isinstance(found, str) else Family(found)
 
 
-def _square(rows: int, pairs: Sequence[tuple[int, int]], values: Iterable[float]) -> Floats:
-    """(rows, rows), alike on both sides of a diagonal of ones."""
-    found = np.ones((rows, rows))
-    for (first, second), value in zip(pairs, values, strict=True):
-        found[first, second] = found[second, first] = value
-    return found
+def families_of(people: People, table: Table) -> tuple[Family | str, ...]:
+    """Of each block, or why there is none."""
+    return tuple(family(people, table, [block]) for block in table.blocks)
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ class Judged:
 
 def judge(entries: Sequence[Entry], table: Table) -> Judged:
     """Give the tier of every block and of the average in place of best and second, where people allow it."""
-    return _judged(people_behind(entries), table)
+    people = people_behind(entries)
+    return judge_families(people, table, families_of(people, table))
 
 
 def judged_tables(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Judged]:
@@ -174,11 +177,12 @@ def judged_tables(entries: Sequence[Entry], metrics: Sequence[str]) -> list[Judg
         ValueError: as `tabulate` does.
     """
     people = people_behind(entries)
-    return [_judged(people, tabulate(entries, metric)) for metric in metrics]
+    tables = [tabulate(entries, metric) for metric in metrics]
+    return [judge_families(people, table, families_of(people, table)) for table in tables]
 
 
-def _judged(people: People, table: Table) -> Judged:
-    families = [family(people, table, [block]) for block in table.blocks]
+def judge_families(people: People, table: Table, families: Sequence[Family | str]) -> Judged:
+    """The same of people that are read already and of the families of the table's blocks."""
     overall = families[0] if len(families) == 1 else family(people, table, table.blocks)
     rows = list(table.rows)
     for number, found in enumerate(families):

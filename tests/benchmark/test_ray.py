@@ -198,6 +198,45 @@ def test_an_interrupted_run_leaves_no_process_and_no_folder_and_goes_on(
     until(lambda: not naming(folder), "all processes of the cluster end", 10)
 
 
+@slow
+@needs_ray
+def test_a_run_on_a_cluster_is_paused_resumed_and_given_other_jobs_and_stopped(
+    forks: Any, call: Any, sizes: Any, store: Path, sleeping: Any, until: Any
+) -> None:
+    """On a cluster of the run's own, which has room for as many as it was begun with."""
+    before = left_over()
+    how = ("--executor", "ray", "-j", "2", "--no-track", "--device", "cpu")
+    run = forks.begin("run", *sizes, "-m", sleeping(0.1), "--seeds", "0-59", *how)
+
+    def done() -> int:
+        return len(Store(store).digests())
+
+    def working() -> int:
+        return len(list(store.glob("*/epoch")))
+
+    until(lambda: done() and list(store.glob("drivers/*.sock")), "a run that is under way")
+    assert call("ctl", "pause").out == f"process {run.pid}: paused: what runs is finished, nothing more begins\n"
+    until(lambda: not working(), "the end of what runs")
+    time.sleep(2)  # records come a moment later
+    paused = done()
+    time.sleep(2)
+    assert done() == paused
+    assert call("ctl", "resume").out == f"process {run.pid}: resumed\n"
+    until(lambda: done() > paused, "cells after a pause")
+    assert "1 at a time from the next cell on; what" in call("ctl", "jobs", 1).out
+    until(lambda: ", 1 at a time, " in call("status").out, "a sign that says so")
+    assert (
+        "5 at a time from the next cell on, as far as the cluster has room, which is 2 now;"
+        in call("ctl", "jobs", 5).out
+    )
+    until(lambda: ", 2 at a time, " in call("status").out, "a sign that says how many there are")
+    again = done()
+    until(lambda: done() > again + 3, "cells of both workers")
+    assert "stopping" in call("ctl", "stop").out
+    assert run.wait().code == 128 + signal.SIGTERM
+    assert not left_over() - before
+
+
 def naming(word: str) -> list[str]:
     """Processes whose command line has a word."""
     found = []

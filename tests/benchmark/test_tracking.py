@@ -9,12 +9,14 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kdbench.provenance.known import KNOWN
 from kdbench.store.memory import matrices, remembered
 from kdbench.store.records import Store
 from kdbench.track import tracker as tracking
@@ -285,3 +287,30 @@ def test_a_record_is_in_the_database_as_soon_as_its_cell_is_done(tracked: Path, 
     gain = record.metrics["student"]["macro_f1"] - beside.metrics["student"]["macro_f1"]
     assert found[taught]["metrics"]["gain_macro_f1", 0] == pytest.approx(gain)
     assert found[taught]["tags"]["gate"] in ("passed", "failed")
+
+
+@pytest.mark.slow
+def test_a_new_store_takes_the_empty_database_that_another_one_left_and_a_damaged_one_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KNOWN, "folder", tmp_path / "cache")
+
+    def made(name: str) -> list[Any]:
+        root = tmp_path / name
+        root.mkdir()
+        tracking.Tracker(Target(root)).experiment("mine", {})
+        with closing(sqlite3.connect(root / "mlflow.db")) as base:
+            assert base.execute("pragma journal_mode").fetchone() == ("wal",)
+            places = base.execute("select name, artifact_location, lifecycle_stage from experiments").fetchall()
+            tables = base.execute("select sql from sqlite_master order by name").fetchall()
+        return [tables, [(name, place.replace(str(root), "ROOT"), stage) for name, place, stage in places]]
+
+    first = made("one")
+    [kept] = (tmp_path / "cache").glob("mlflow-*.blank")
+    before = kept.stat().st_mtime_ns
+    assert made("two") == first
+    assert kept.stat().st_mtime_ns == before
+    kept.write_bytes(kept.read_bytes()[:-100])
+    assert made("three") == first
+    assert kept.stat().st_mtime_ns > before
+    assert made("four") == first

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kdbench.results.figures import cost_figure, figure_bytes, figure_of, windows_figure
+from kdbench.results.figures._style import STYLE
 from kdbench.results.figures.panels import wrapped
 from kdbench.results.seen import Seen
 
@@ -116,6 +117,23 @@ def test_results_load_neither_torch_nor_plotting() -> None:
     code = (
         "import sys, kdbench.results, kdbench.results.figures\n"
         "print({'torch', 'pandas', 'seaborn', 'matplotlib'} & sys.modules.keys())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+def test_the_look_is_that_of_seaborn_and_needs_no_seaborn() -> None:
+    import seaborn
+
+    wanted = {**seaborn.axes_style("whitegrid"), **seaborn.plotting_context("paper")}
+    wanted.pop("image.cmap")  # every map names its own
+    assert set(STYLE) == set(wanted)
+    assert all(
+        STYLE[key] == (pytest.approx(value) if isinstance(value, float) else value) for key, value in wanted.items()
+    )
+    code = (
+        "import sys; from kdbench.results.figures.panels import style\n"
+        "with style(): print({'pandas', 'seaborn', 'scipy'} & sys.modules.keys())"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

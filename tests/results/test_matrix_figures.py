@@ -1,11 +1,13 @@
 """Figures of a matrix: what they show, that labels keep clear of each other, and a sentence where nothing can be."""
 
 from collections.abc import Callable
+from io import BytesIO
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kdbench.kinds import KINDS
 from kdbench.results import Asked, Entry
@@ -86,11 +88,38 @@ def test_gains_are_sorted_and_show_people_seeds_and_the_interval(see: Any, make:
     (axes,) = figure_of("gain", seen).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["good", "bad"]
     difference = seen.families[0].difference("good", STUDENT)
-    drawn = {tuple(np.round(line.get_xdata(), 6)) for line in axes.lines}
-    assert tuple(np.round([100 * difference.interval.low, 100 * difference.interval.high], 6)) in drawn
-    assert tuple(np.round([100 * difference.mean], 6)) in drawn
-    assert any(len(points) == 9 for points in drawn)  # people
-    assert any(len(points) == 3 for points in drawn)  # seeds
+    drawn = [np.round(line.get_xydata(), 6) for line in axes.lines]
+    good = [points[np.abs(points[:, 1]) < 0.5, 0].tolist() for points in drawn]  # what stands in the first line
+    assert np.round([100 * difference.interval.low, 100 * difference.interval.high], 6).tolist() in [
+        [x for x in each if not np.isnan(x)] for each in good
+    ]
+    assert np.round([100 * difference.mean], 6).tolist() in good
+    assert {9, 3} <= set(map(len, good))  # people, seeds
+
+
+def test_a_panel_of_gains_has_as_many_artists_for_many_rows_as_for_few(see: Any, make: Any) -> None:
+    few, many = (
+        figure_of("gain", see(make({f"m{n}": 0.1 for n in range(count)}, "ab"))).axes[0].lines for count in (2, 12)
+    )
+    assert len(few) == len(many)
+
+
+@pytest.mark.parametrize(("height", "dpi"), [(12, 300), (20, 150)])
+def test_a_figure_longer_than_two_pages_has_fewer_dots(height: float, dpi: int) -> None:
+    from matplotlib.figure import Figure
+
+    png = figure_bytes(Figure(figsize=(1, height)), "png")
+    assert int.from_bytes(png[16:20], "big") == dpi
+
+
+def test_a_figure_that_was_saved_is_laid_out_again_when_it_is_drawn_otherwise(see: Any, make: Any) -> None:
+    figure = figure_of("gain", see(make({"kd": 0.1})))
+    before = figure.get_layout_engine(), figure.dpi
+    png = figure_bytes(figure, "png")
+    assert (figure.get_layout_engine(), figure.dpi) == before
+    figure.savefig(drawn := BytesIO(), format="png", dpi=300)
+    with Image.open(BytesIO(png)) as one, Image.open(drawn) as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
 def test_what_is_missing_stands_in_place_of_a_gain(see: Any, make_entry: Any) -> None:
