@@ -18,6 +18,7 @@ from kdbench.errors import KdbenchError
 
 SAME = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Gather")
 """Operations that leave the numbers of a window as they are, if they leave as many."""
+RECURRENT = ("RNN", "GRU", "LSTM")
 
 
 class NoChain(KdbenchError):
@@ -68,11 +69,14 @@ def chain(path: Path) -> list[Layer]:
     (given,) = [each for each in graph.input if each.name not in known]
     shape = tuple(each.dim_value for each in given.type.tensor_type.shape.dim[1:])
     nodes = [node for node in graph.node if node.op_type != "Constant"]
+    for node in nodes:
+        if node.op_type in RECURRENT:  # what prepares its state would be named in its place
+            raise NoChain(f"the inference in C has no {node.op_type}")
     reader, layers, at = _Reader(known), [], given.name
     for node in nodes:
         live = [name for name in node.input if name and name not in known]
         if live != [at]:
-            raise NoChain(f"{node.op_type} reads {len(live)} activations, or not that before it; wanted a chain")
+            raise NoChain(f"the network branches before a {node.op_type}; the inference in C takes a chain of layers")
         made = reader.layer(node, shape)
         layers += [made] if made is not None else []
         shape = made.out if made is not None else reader.reshaped(node, shape)
