@@ -99,6 +99,9 @@ FROM_OTHERS = {  # not stated among what is always installed
     "onnx": {"benchmark/deploy/onnx_forms.py", "benchmark/deploy/chain.py"},  # of the extra `onnx`
     "onnxruntime": {"benchmark/deploy/onnx_forms.py"},
     "safetensors": {"benchmark/commands/teachers.py"},  # of the extra `safetensors`
+    "litert_torch": {"benchmark/deploy/tflite_forms.py"},  # of the extra `litert`, which brings the two below
+    "ai_edge_litert": {"benchmark/deploy/tflite_forms.py"},
+    "ai_edge_quantizer": {"benchmark/deploy/tflite_forms.py"},
     "executorch": {"benchmark/deploy/executorch_forms.py"},  # of the extra `executorch`, which brings torchao
     "ray": {"benchmark/executors/_cluster.py"},  # of the extra `ray`
     "torchao": {"benchmark/deploy/executorch_forms.py"},

@@ -13,7 +13,7 @@ from torch import nn
 
 from kdbench.deploy.golden import golden
 from kdbench.deploy.onnx_forms import ENOUGH
-from kdbench.deploy.plain import plain, recurrent
+from kdbench.deploy.plain import plainer, recurrent
 from kdbench.deploy.quiet import quiet, told
 from kdbench.deploy.reshaped import unscaled_before_shapes
 from kdbench.deploy.rounding import rounded
@@ -23,7 +23,7 @@ from kdbench.errors import KdbenchError
 HOW = "executorch is not installed: pip install 'kdbench[executorch]'"
 
 NEAR = 1e-4
-"""How far a probability of the plainer network may be from that of the trained one."""
+"""How far a probability of a bundled window may be from what is expected of it."""
 
 BATCH = 16
 """Windows of a calibration step."""
@@ -67,7 +67,7 @@ def lower(subject: Subject) -> Lowered:
     Raises:
         KdbenchError: if ExecuTorch cannot take the network.
     """
-    model = _plainer(subject)
+    model = plainer(subject)
     with told("ExecuTorch cannot take this network"):
         return Lowered(_lowered(model, _one(subject)), "weights and activations 32 bits, one window at a time")
 
@@ -81,7 +81,7 @@ def lower_int8(subject: Subject) -> Lowered:
     Raises:
         KdbenchError: if XNNPACK cannot quantise the network.
     """
-    model, x = rounded(_plainer(subject), subject.windows(subject.fit)), subject.windows(subject.check)
+    model, x = rounded(plainer(subject), subject.windows(subject.fit)), subject.windows(subject.check)
     wanted = probabilities(subject.model, x).argmax(axis=1)
     found: dict[str, tuple[float, Any]] = {}
     wrong = KdbenchError("")
@@ -157,14 +157,6 @@ def proven(path: Path, windows: int) -> list[int]:
 
 def _one(subject: Subject) -> torch.Tensor:
     return torch.from_numpy(subject.windows(subject.calibration[:1]))
-
-
-def _plainer(subject: Subject) -> Whole:
-    """The plainer network, or the trained one where a plug-in is so made that the plainer one says otherwise."""
-    made = plain(subject.model)
-    x = subject.windows(subject.calibration)
-    off = np.abs(probabilities(made, x) - probabilities(subject.model, x)).max()
-    return made if off <= NEAR else subject.model
 
 
 def _quantised(subject: Subject, model: Whole, *, whole: bool) -> nn.Module:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from kdbench.deploy import executorch_forms
+from kdbench.deploy import executorch_forms, tflite_forms
 from kdbench.deploy.c_form import code_size, compiled, compiler, run_c, timed_c, write_c
 from kdbench.deploy.chain import NoChain, chain
 from kdbench.deploy.demo import HOW, runtime_folder, write_demo
@@ -27,6 +27,7 @@ from kdbench.provenance.environment import device_name
 
 WHOLE, INT8 = "model.onnx", "model.int8.onnx"
 PTE, PTE8 = "model.pte", "model.int8.pte"
+LITE, LITE8 = "model.tflite", "model.int8.tflite"
 
 
 @dataclass
@@ -130,6 +131,7 @@ def _forms(subject: Subject, place: Path, made: Made) -> Iterator[Form]:
     except NoChain as error:
         made.left_out.append(f"model.c: {error}")
     yield from _executorch(subject, place, made)
+    yield from _litert(subject, place, made)
 
 
 def _executorch(subject: Subject, place: Path, made: Made) -> Iterator[Form]:
@@ -161,6 +163,28 @@ def _pte_form(subject: Subject, path: Path, name: str, lowered: executorch_forms
     how += f"windows with what {'torch' if whole else 'the program itself, run here,'} says of them"
     measured, bits = timed(path, subject.windows(subject.split.evaluation[:1])), 32 if whole else 8
     return judged(subject, said, name=name, file=path.name, size=len(program), timed=measured, how=how, bits=bits)
+
+
+def _litert(subject: Subject, place: Path, made: Made) -> Iterator[Form]:
+    """LiteRT's files, each or the reason why there is none."""
+    if tflite_forms.absent():
+        made.left_out.append(f"{LITE} and {LITE8}: {tflite_forms.HOW}")
+        return
+    x = subject.windows(subject.split.evaluation)
+    for file, name, bits in ((LITE, "LiteRT, 32 bits", 32), (LITE8, "LiteRT, 8 bits", 8)):
+        path, how = place / file, "weights and activations 32 bits, one window at a time"
+        try:
+            if bits == 8:
+                how = tflite_forms.quantise(subject, path)
+            else:
+                tflite_forms.convert(subject, path)
+            said, measured = tflite_forms.run(path, x), timed(path, x[:1])
+        except KdbenchError as error:
+            path.unlink(missing_ok=True)
+            made.left_out.append(f"{file}: {error}")
+            continue
+        size = path.stat().st_size
+        yield judged(subject, said, name=name, file=file, size=size, timed=measured, how=how, bits=bits)
 
 
 def _c_form(subject: Subject, place: Path) -> Form:

@@ -70,8 +70,8 @@ def parity_text(subject: Subject, forms: Sequence[Form], told: Told, *, processo
         f"{adds} a window.",
         "",
         f"Latency in ms of one window on one thread of {processor}, beside whatever else that machine did. Memory: "
-        "for ONNX and ExecuTorch by how much loading and running the model raised that of a process that had the "
-        "runtime loaded already; for C its buffers, beside the window.",
+        "for ONNX, ExecuTorch and LiteRT by how much loading and running the model raised that of a process that had "
+        "the runtime loaded already; for C its buffers, beside the window.",
         "",
         "F1 of each class in percent, and in brackets its change in points:",
         "",
@@ -130,8 +130,9 @@ def card(subject: Subject, forms: Sequence[Form], told: Told, *, folder: Path) -
 def _versions() -> dict[str, str]:
     """Of what the forms were made by, as far as it is here."""
     found = {"taken_by_kdbench": version("kdbench"), "onnxruntime": version("onnxruntime")}
-    with suppress(PackageNotFoundError):
-        found["executorch"] = version("executorch")
+    for name in ("executorch", "litert-torch"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
     return found
 
 

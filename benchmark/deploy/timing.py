@@ -68,6 +68,20 @@ def say():
 """,
 }
 
+_LITERT = {
+    "imports": "from ai_edge_litert.interpreter import Interpreter",
+    "loads": """
+loaded = Interpreter(model_path=model, num_threads=1)
+loaded.allocate_tensors()
+at, end = loaded.get_input_details()[0]["index"], loaded.get_output_details()[0]["index"]
+def say():
+    loaded.set_tensor(at, given)
+    loaded.invoke()
+    loaded.get_tensor(end)
+""",
+}
+_BY_ENDING = {".onnx": _ONNX, ".pte": _EXECUTORCH, ".tflite": _LITERT}
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -101,7 +115,7 @@ def timed(path: Path, window: Floats, times: int = TIMES) -> Timed:
     with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
         given = Path(place) / "window.npy"
         np.save(given, window)
-        parts = _EXECUTORCH if path.suffix == ".pte" else _ONNX
+        parts = _BY_ENDING[path.suffix]
         script = _SCRIPT.replace("{imports}", parts["imports"]).replace("{loads}", parts["loads"])
         command = [sys.executable, "-c", script, str(path), str(given), str(times)]
         done = subprocess.run(command, capture_output=True, text=True)

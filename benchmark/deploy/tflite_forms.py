@@ -1,0 +1,116 @@
+"""A model as a file of LiteRT (TensorFlow Lite), in float32 and with weights of 8 bits."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kdbench.deploy.onnx_forms import ENOUGH
+from kdbench.deploy.plain import plainer, recurrent
+from kdbench.deploy.quiet import told
+from kdbench.deploy.rounding import rounded
+from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
+from kdbench.errors import KdbenchError
+
+HOW = "litert-torch is not installed: pip install 'kdbench[litert]'"
+
+SIGNATURE = "serving_default"
+ENDS = ("INPUT", "SUB", "DIV", "SOFTMAX", "OUTPUT")
+"""Operations in float32: the normalisation, since raw channels have ranges of their own, and the probabilities."""
+
+
+def absent() -> bool:
+    """Whether the converter is not here."""
+    return find_spec("litert_torch") is None
+
+
+def convert(subject: Subject, path: Path) -> None:
+    """Write a model in float32, for one window at a time.
+
+    Raises:
+        KdbenchError: if LiteRT cannot take the network.
+    """
+    _write(subject, plainer(subject), path)
+
+
+def quantise(subject: Subject, path: Path) -> str:
+    """Write a model with weights in 8 bits, and activations in 8 bits or, where those change too many labels, in 16.
+
+    Rounding is fitted and ranges are read on training windows, and the choice is made by other training windows.
+
+    Returns:
+        how it was made, in words.
+
+    Raises:
+        KdbenchError: if LiteRT cannot quantise the network, or it is a recurrent one.
+    """
+    if kinds := recurrent(subject.model):
+        raise KdbenchError(
+            f"LiteRT writes out each step of the {' and '.join(kinds)}, and what 8 bits add to a step makes the file "
+            "larger than model.tflite, which has it"
+        )
+    x = subject.windows(subject.check)
+    wanted = probabilities(subject.model, x).argmax(axis=1)
+    found: list[tuple[float, int, bytes]] = []
+    with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
+        whole = Path(place) / "rounded.tflite"
+        _write(subject, rounded(plainer(subject), subject.windows(subject.fit)), whole)
+        for bits in (8, 16):
+            program = _quantised(subject, whole, bits)
+            path.write_bytes(program)
+            found.append((float((run(path, x).argmax(axis=1) == wanted).mean()), bits, program))
+            if found[-1][0] >= ENOUGH:
+                break
+    _, bits, program = max(found)
+    path.write_bytes(program)
+    return f"weights 8 bits by channel, activations {bits} bits; normalisation and probabilities in float32"
+
+
+def run(path: Path, x: Floats) -> Floats:
+    """Probabilities (N, K) of raw windows, one at a time on one thread.
+
+    Raises:
+        KdbenchError: if LiteRT's runtime cannot run the model.
+    """
+    with told("LiteRT's runtime cannot run it"):
+        from ai_edge_litert.interpreter import Interpreter
+
+        loaded = Interpreter(model_path=str(path), num_threads=1)
+        loaded.allocate_tensors()
+        (given,), (said,) = loaded.get_input_details(), loaded.get_output_details()
+        found = []
+        for window in x:
+            loaded.set_tensor(given["index"], window[None])
+            loaded.invoke()
+            found.append(loaded.get_tensor(said["index"]).copy())
+    return np.concatenate(found)
+
+
+def _write(subject: Subject, model: Whole, path: Path) -> None:
+    with told("LiteRT cannot take this network"):
+        import litert_torch
+
+        window = torch.from_numpy(subject.windows(subject.calibration[:1]))
+        litert_torch.convert(model, (window,)).export(str(path))
+
+
+def _quantised(subject: Subject, whole: Path, bits: int) -> bytes:
+    with told("LiteRT cannot quantise this network"):
+        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_quantizer import quantizer, recipe
+
+        (name,) = Interpreter(model_path=str(whole)).get_signature_list()[SIGNATURE]["inputs"]
+        windows = [{name: window[None]} for window in subject.windows(subject.calibration)]
+        made = quantizer.Quantizer(str(whole), _but_for_ends(getattr(recipe, f"static_wi8_ai{bits}")()))
+        ranges = made.calibrate({SIGNATURE: windows})
+        return bytes(made.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model)
+
+
+def _but_for_ends(recipe: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A recipe for all operations, and none of it for some."""
+    return [*recipe, *({**recipe[0], "operation": each, "algorithm_key": "no_quantize"} for each in ENDS)]
