@@ -20,8 +20,17 @@ from kdbench.errors import KdbenchError
 HOW = "litert-torch is not installed: pip install 'kdbench[litert]'"
 
 SIGNATURE = "serving_default"
-ENDS = ("INPUT", "SUB", "DIV", "SOFTMAX", "OUTPUT")
-"""Operations in float32: the normalisation, since raw channels have ranges of their own, and the probabilities."""
+NORMALISED, LAST = r"\.Whole;", f"^{SIGNATURE}_output"
+ENDS = (
+    ("INPUT", ".*"),
+    ("SUB", NORMALISED),
+    ("DIV", NORMALISED),
+    ("MUL", NORMALISED),
+    ("SOFTMAX", LAST),
+    ("OUTPUT", ".*"),
+)
+"""What stays in float32, by operation and the names of what comes out: the normalisation, since raw channels have
+ranges of their own (its division becomes a product), and the probabilities."""
 
 
 def absent() -> bool:
@@ -103,14 +112,24 @@ def _quantised(subject: Subject, whole: Path, bits: int) -> bytes:
     with told("LiteRT cannot quantise this network"):
         from ai_edge_litert.interpreter import Interpreter
         from ai_edge_quantizer import quantizer, recipe
+        from ai_edge_quantizer.calibrator import Calibrator
+        from ai_edge_quantizer.recipe_manager import RecipeManager
+        from ai_edge_quantizer.utils.qsv_utils import min_max_update
 
         (name,) = Interpreter(model_path=str(whole)).get_signature_list()[SIGNATURE]["inputs"]
         windows = [{name: window[None]} for window in subject.windows(subject.calibration)]
-        made = quantizer.Quantizer(str(whole), _but_for_ends(getattr(recipe, f"static_wi8_ai{bits}")()))
-        ranges = made.calibrate({SIGNATURE: windows})
-        return bytes(made.quantize(ranges, enable_progress_bar=False, enable_progress_report=False).quantized_model)
+        steps, manager = _but_for_ends(getattr(recipe, f"static_wi8_ai{bits}")()), RecipeManager()
+        manager.load_quantization_recipe(steps)
+        ranges = Calibrator(str(whole), num_threads=1, qsv_update_func=min_max_update)  # by itself it averages them
+        ranges.calibrate({SIGNATURE: windows}, manager)
+        made = quantizer.Quantizer(str(whole), steps)
+        quantised = made.quantize(ranges.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False)
+        return bytes(quantised.quantized_model)
 
 
 def _but_for_ends(recipe: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A recipe for all operations, and none of it for some."""
-    return [*recipe, *({**recipe[0], "operation": each, "algorithm_key": "no_quantize"} for each in ENDS)]
+    return [
+        *recipe,
+        *({**recipe[0], "operation": each, "regex": names, "algorithm_key": "no_quantize"} for each, names in ENDS),
+    ]

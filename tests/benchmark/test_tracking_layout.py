@@ -137,7 +137,6 @@ def test_a_tracked_search_has_a_parent_for_each_study_and_a_child_for_each_trial
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
 def test_a_study_for_which_an_experiment_has_no_room_left_stands_in_the_next_alone(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
