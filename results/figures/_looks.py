@@ -1,8 +1,8 @@
 """How figures of a matrix look: widths, colours and signs of kinds, labels that keep clear of each other."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdbench.kinds import KINDS
 from kdbench.results.figures.panels import WIDTH, Look, name, wrapped
@@ -12,6 +12,8 @@ from kdbench.results.tables.model import Block, Row
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+T = TypeVar("T")
 
 ONE, TWO = 3.5, 7.2
 """Inches of one and of two columns of a page."""
@@ -146,3 +148,12 @@ def legend_above(figure: "Figure", looks: "dict[str, Look]", width: float) -> No
         handles, sized, loc="outside upper center", ncols=columns, frameon=False, fontsize=7, handletextpad=0.4
     )
     name(made, looks)
+
+
+def unbeaten(points: Iterable[T], cost: Callable[[T], float], value: Callable[[T], float]) -> list[T]:
+    """Those that nothing beats at as little cost, by cost; of several that are alike the first."""
+    kept: list[T] = []
+    for point in sorted(points, key=lambda each: (cost(each), -value(each))):
+        if not kept or value(point) > value(kept[-1]):
+            kept.append(point)
+    return kept

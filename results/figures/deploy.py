@@ -12,6 +12,7 @@ from kdbench.results.figures._looks import (
     left_out,
     look_of,
     on_a_page,
+    unbeaten,
 )
 from kdbench.results.figures.panels import Look, style, wrapped
 from kdbench.results.statistics.intervals import Interval
@@ -93,13 +94,9 @@ def _drawn(found: Mapping[str, Sequence[Mark]], cost: str, width: float, warning
     return figure
 
 
-def front(marks: Sequence[Mark]) -> list[Mark]:
-    """Those that nothing beats at as little cost, by cost; costs that are read as the same are the same."""
-    kept: list[Mark] = []
-    for mark in sorted(marks, key=lambda each: (read(each.cost), -each.value)):
-        if not kept or mark.value > kept[-1].value:
-            kept.append(mark)
-    return kept
+def _front(marks: Sequence[Mark]) -> list[Mark]:
+    """Costs that are read as the same are the same."""
+    return unbeaten(marks, lambda mark: read(mark.cost), lambda mark: mark.value)
 
 
 def read(cost: float) -> float:
@@ -110,7 +107,7 @@ def read(cost: float) -> float:
 def _labelled(marks: Sequence[Mark]) -> list[Mark]:
     if len(marks) <= MANY:
         return list(marks)
-    there = front(marks)
+    there = _front(marks)
     return [mark for mark in marks if mark.kind == "reference" or mark in there]
 
 
@@ -145,7 +142,7 @@ def _filling(word: str, colour: str) -> Look:
 def _panel(axes: "Axes", marks: Sequence[Mark], cost: str) -> dict[Mark, float]:
     """Draw a panel; where each mark stands."""
     _scale(axes, marks, cost)
-    there, places = front(marks), _places(axes, marks)
+    there, places = _front(marks), _places(axes, marks)
     line: Look = {"color": "0.6", "linewidth": 1, "zorder": 1, "drawstyle": "steps-post"}
     axes.plot([mark.cost for mark in there], [mark.value for mark in there], **line)
     for mark, at in places.items():

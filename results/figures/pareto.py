@@ -12,6 +12,7 @@ from kdbench.results.figures._looks import (
     left_out,
     look_of,
     on_a_page,
+    unbeaten,
 )
 from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.metrics import LOWER_IS_BETTER
@@ -110,11 +111,7 @@ def _points(seen: Seen) -> dict[str, list[Point]]:
 def _front(points: Sequence[Point], number: int, *, lower: bool) -> list[Point]:
     """Those that nothing beats, by cost."""
     sign = -1 if lower else 1
-    kept: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.costs[number], -sign * p.value)):
-        if not kept or sign * point.value > sign * kept[-1].value:
-            kept.append(point)
-    return kept
+    return unbeaten(points, lambda point: point.costs[number], lambda point: sign * point.value)
 
 
 def _labelled(points: Sequence[Point], metric: str) -> list[Point]:
