@@ -46,12 +46,12 @@ def claimed(store: Store, digest: str, *, replaces: str = "") -> Iterator[None]:
     try:
         found = store.mark(digest)
         if found and found != replaces:
+            _drop(path)
             raise Elsewhere(digest)
         if found:
             store.forget(digest)
         yield
-        with suppress(OSError):  # who opened it a moment ago finds the record, so nobody relies on the file
-            path.unlink(missing_ok=True)
+        _drop(path)
     finally:
         lock.release(force=True)
 
@@ -59,6 +59,11 @@ def claimed(store: Store, digest: str, *, replaces: str = "") -> Iterator[None]:
 def held(store: Store, digest: str) -> bool:
     """Whether a process holds a cell right now."""
     return is_held(_lock(store, digest)) is True
+
+
+def _drop(path: Path) -> None:
+    with suppress(OSError):  # who opened it a moment ago finds the record, so nobody relies on the file
+        path.unlink(missing_ok=True)
 
 
 def _lock(store: Store, digest: str) -> Path:

@@ -19,6 +19,7 @@ from kdbench.machine import Runtime
 from kdbench.session import Session
 from kdbench.spec.selection import Selection
 from kdbench.store.claims import Elsewhere, claimed, held
+from kdbench.store.locks import is_held
 from kdbench.store.records import Store
 from kdbench.store.sweep import sharing
 
@@ -120,3 +121,30 @@ def test_a_record_that_another_run_replaced_is_not_replaced_again(tmp_path: Path
     with pytest.raises(Elsewhere), claimed(store, "cell", replaces=old):
         pass
     assert record.read_text() == "new"
+    assert not list(store.root.glob("claims/*")), "whoever only found a record leaves nothing"
+
+
+def test_asking_for_a_lock_that_is_removed_meanwhile_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "cell.lock"
+
+    def late(path: Path, timeout: float) -> FileLock:
+        lock.unlink()  # as its holder does when the record is there, just before we ask
+        return FileLock(path, timeout=timeout)
+
+    monkeypatch.setattr("kdbench.store.locks.FileLock", late)
+    lock.touch()
+    assert is_held(lock) is False
+    assert not lock.exists()
+    assert is_held(lock) is False, "and where there is none, none is made"
+    assert not lock.exists()
+
+
+def test_asking_for_a_lock_keeps_the_file_that_was_there(tmp_path: Path) -> None:
+    lock = tmp_path / "cell.lock"
+    lock.touch()
+    assert is_held(lock) is False
+    assert lock.exists()
+    with FileLock(lock):
+        assert is_held(lock) is True
