@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from kdbench.commands.beside import beside_text, both
@@ -103,6 +104,8 @@ def _write(plan: Plan, store: Store, made: Path) -> None:
     if plan.matrix.methods:
         texts["stats.md"] = stats_text(plan, store, SHOWN[0], "markdown", equivalent=0.005)
         draw(plan, store, SHOWN[0], made / "gain.png", figure="gain", width="two")
+        with suppress(KdbenchError):  # most matrices have each student in one size alone, or not all sizes yet
+            draw(plan, store, SHOWN[0], made / "capacity.png", figure="capacity", width="two")
     else:
         texts["costs.md"] = cost_text(plan, store, "markdown", SHOWN)
         draw_costs(plan, store, SHOWN[0], made / "costs.png")

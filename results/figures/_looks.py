@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdbench.kinds import KINDS
@@ -42,6 +43,13 @@ def look_of(kind: str) -> Look:
     """The colour and the sign of a kind of method, the same in every figure; signs are told apart in grey too."""
     colour, sign = _COLOURS.get(kind) or _OTHERS[sum(map(ord, kind)) % len(_OTHERS)]
     return {"color": colour, "marker": sign, "markersize": 9 if sign == "*" else 6, "markeredgecolor": "white"}
+
+
+def looks_of(names: Iterable[str]) -> dict[str, Look]:
+    """A colour and a sign for each of a few names that are no kinds of methods."""
+    known = [*_COLOURS.values(), *_OTHERS][1:]  # grey is for what others are compared with
+    signs = zip(names, cycle(known))
+    return {name: {"color": colour, "marker": sign, "markersize": 5} for name, (colour, sign) in signs}
 
 
 def kind_of(row: Row) -> str:

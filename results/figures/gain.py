@@ -18,7 +18,6 @@ from kdbench.results.figures._looks import (
 from kdbench.results.figures.panels import Look, despine, wrapped
 from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
-from kdbench.results.tables.differences import Difference
 from kdbench.results.tables.family import Family
 from kdbench.results.tables.model import Row, Score
 
@@ -115,7 +114,7 @@ def _rows(axes: "Axes", rows: Sequence[tuple[int, Row, Score]], found: Family | 
     for y, row, score in rows:
         seeds.add([100 * value for value in score.differences.values()], y - 0.24)
         mean = 100 * (score.gain or 0.0)
-        each = _difference(found, row)
+        each = found.gain(row.label) if isinstance(found, Family) else None
         if each is not None:
             there = each.among.weights > 0
             people.add(100 * each.parts[there] / each.among.weights[there], y + 0.24)
@@ -141,9 +140,3 @@ class _Points:
     def add(self, values: Iterable[float], y: float) -> None:
         self.x.extend(map(float, values))
         self.y += [y] * (len(self.x) - len(self.y))
-
-
-def _difference(found: Family | str, row: Row) -> Difference | None:
-    if isinstance(found, str) or found.student is None or row.label not in found.labels:
-        return None
-    return found.difference(row.label, found.student.label)

@@ -95,6 +95,10 @@ class Family:
             return f"with {who}{over} no p-value over people can go below {least:.2g}"
         return None
 
+    def gain(self, label: str) -> Difference | None:
+        """Of a row over student alone; None where either is incomplete."""
+        return self.difference(label, self.student.label) if self.student and label in self.labels else None
+
     def difference(self, first: str, second: str) -> Difference:
         """Of two rows."""
         if self.student is not None and second == self.student.label:

@@ -55,6 +55,17 @@ def make(make_run: Any) -> Callable[..., list[Entry]]:
     return made
 
 
+def sizes(make: Any, times: list[float], network: str = "small", teacher: str = "big") -> list[Entry]:
+    """Runs whose student has so many times the parameters, and gains as many hundredths."""
+    found = []
+    for each in times:
+        entries = make({"kd": each / 100, "at": -each / 100}, pair=f"{teacher}:{network}(width={each:g})")
+        for entry in entries:
+            entry.record.costs["parameters"] *= each if entry.place.row != "teacher" else 1
+        found += entries
+    return found
+
+
 def texts(figure: Any) -> list[str]:
     from matplotlib.text import Text
 
@@ -62,7 +73,7 @@ def texts(figure: Any) -> list[str]:
 
 
 def test_every_figure_says_in_a_line_what_it_shows() -> None:
-    wanted = {"gain", "heatmap", "pairs", "ranks", "pareto", "curves", "confusion", "weights", "people"}
+    wanted = {"gain", "heatmap", "pairs", "ranks", "pareto", "curves", "confusion", "weights", "people", "capacity"}
     assert set(figures()) >= wanted
     assert all(text.endswith(".") for text in figures().values())
 
@@ -72,7 +83,8 @@ def test_every_figure_says_in_a_line_what_it_shows() -> None:
 def test_a_figure_is_as_wide_as_it_should_be_and_the_same_bytes_each_time(
     name: str, width: str, see: Any, make: Any
 ) -> None:
-    seen = see(make({"kd": 0.05, "at": -0.05}, [f"set {number}" for number in range(5)]))
+    entries = make({"kd": 0.05, "at": -0.05}, [f"set {number}" for number in range(5)])
+    seen = see(entries if name != "capacity" else [*entries, *sizes(make, [1, 2])])
     figure = figure_of(name, seen, width)
     assert figure.get_size_inches()[0] == {"one": 3.5, "two": 7.2}[width]
     svg = figure_bytes(figure, "svg")
@@ -158,6 +170,24 @@ def test_the_front_of_costs_joins_what_nothing_beats(see: Any, make: Any) -> Non
     front = figure.axes[0].lines[0]
     assert front.get_xdata().tolist() == [1e4, 1e5]  # the better method, then the teacher
     assert {"good", "bad", "teacher alone", STUDENT} <= set(texts(figure))
+
+
+def test_capacity_draws_what_each_method_gains_against_the_students_share_of_its_teacher(see: Any, make: Any) -> None:
+    seen = see([*sizes(make, [2, 0.5, 1]), *sizes(make, [1], network="other")])
+    kd, at = figure_of("capacity", seen).axes
+    assert [axes.get_title().split("\n") for axes in (kd, at)] == [["kd", "one"], ["at", "one"]]
+    (small,) = [line for line in kd.lines if len(line.get_xdata()) == 3]
+    assert small.get_xdata().tolist() == [5, 10, 20], "in percent, from the smallest on"
+    blocks = 1, 2, 0  # as they came: twice the size, half of it, the same
+    assert np.allclose(small.get_ydata(), [100 * seen.families[b].difference("kd", STUDENT).mean for b in blocks])
+    assert {"small", "other"} <= set(texts(kd.figure))
+    with_another = see([*sizes(make, [1, 2]), *sizes(make, [1], teacher="huge")])
+    assert "small, taught by huge" in texts(figure_of("capacity", with_another))
+
+
+def test_capacity_of_one_size_of_every_network_is_a_sentence(see: Any, make: Any) -> None:
+    with pytest.raises(ValueError, match=r"^a figure of capacity wants a network that one teacher taught in two sizes"):
+        figure_of("capacity", see([*sizes(make, [1]), *sizes(make, [2], network="other")]))
 
 
 def test_people_are_drawn_as_those_who_gain_and_those_who_are_harmed(see: Any, make_run: Any) -> None:
