@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,13 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from kdbench.deploy.fewest import fewest
 from kdbench.deploy.golden import golden
-from kdbench.deploy.onnx_forms import ENOUGH
 from kdbench.deploy.plain import plainer, recurrent
 from kdbench.deploy.quiet import quiet, told
 from kdbench.deploy.reshaped import unscaled_before_shapes
 from kdbench.deploy.rounding import rounded
-from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
+from kdbench.deploy.subject import Floats, Subject, Whole
 from kdbench.errors import KdbenchError
 
 HOW = "executorch is not installed: pip install 'kdbench[executorch]'"
@@ -81,25 +82,24 @@ def lower_int8(subject: Subject) -> Lowered:
     Raises:
         KdbenchError: if XNNPACK cannot quantise the network.
     """
-    model, x = rounded(plainer(subject), subject.windows(subject.fit)), subject.windows(subject.check)
-    wanted = probabilities(subject.model, x).argmax(axis=1)
-    found: dict[str, tuple[float, Any]] = {}
-    wrong = KdbenchError("")
-    for how, whole in (("", True), (", the last layer with weights in float32", False)):
-        try:
-            with told("XNNPACK cannot quantise this network"):
-                program = _lowered(_quantised(subject, model, whole=whole), _one(subject))
-            agreement = float((run(bytes(program.buffer), x).argmax(axis=1) == wanted).mean())
-        except KdbenchError as error:
-            wrong = error
-            continue
-        found[how] = agreement, program
-        if agreement >= ENOUGH:
-            break
-    if not found:
-        raise wrong
-    how = max(found, key=lambda each: found[each][0])
-    return Lowered(found[how][1], f"weights 8 bits by channel, activations 8 bits{how}")
+    model = rounded(plainer(subject), subject.windows(subject.fit))
+    wrong: list[KdbenchError] = []
+
+    def forms(windows: Floats) -> Iterator[tuple[tuple[str, Any], Floats]]:
+        for how, whole in (("", True), (", the last layer with weights in float32", False)):
+            try:
+                with told("XNNPACK cannot quantise this network"):
+                    program = _lowered(_quantised(subject, model, whole=whole), _one(subject))
+                said = run(bytes(program.buffer), windows)
+            except KdbenchError as error:
+                wrong.append(error)
+            else:
+                yield (how, program), said
+        if len(wrong) > 1:
+            raise wrong[-1]
+
+    (how, program), _ = fewest(subject, forms)
+    return Lowered(program, f"weights 8 bits by channel, activations 8 bits{how}")
 
 
 def write_bundled(subject: Subject, lowered: Lowered, path: Path, expected: Floats) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from kdbench.deploy.fewest import fewest
 from kdbench.deploy.quiet import told
 from kdbench.deploy.rounding import rounded
-from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
+from kdbench.deploy.subject import Floats, Subject, Whole
 from kdbench.errors import KdbenchError
 
 OPSET = 18
@@ -37,13 +38,6 @@ TAKEN = ("Conv", "Gemm", "MatMul", *PASSED_ON)
 
 RECURRENT = ("LSTM", "GRU", "RNN")
 """Operations with weights that static quantisation of ONNX Runtime does not take."""
-
-ENOUGH = 0.998
-"""Share of training windows outside calibration that must keep their label for fewer bits to be enough.
-
-Networks are surer of the windows they learnt from than of the judged ones, so it is a fifth of the change that the gate
-allows there. Which rung is taken hangs on these windows alone; the judged ones say how it did.
-"""
 
 BATCH = 16
 """Windows of a calibration step; each step must have as many."""
@@ -124,20 +118,18 @@ def quantise(subject: Subject, path: Path) -> Quantised:
     """
     import onnx
 
-    wanted = probabilities(subject.model, subject.windows(subject.check)).argmax(axis=1)
-    found: list[tuple[float, int]] = []
     with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
         whole = Path(place) / "rounded.onnx"
         export(rounded(subject.model, subject.windows(subject.fit)), len(subject.sees), subject.use.length, whole)
-        for bits in (8, 16):
-            trial = Path(place) / f"{bits}.onnx"
-            _quantise(subject, whole, trial, bits)
-            said = run(trial, subject.windows(subject.check)).argmax(axis=1)
-            found.append((float((said == wanted).mean()), bits))
-            if found[-1][0] >= ENOUGH:
-                break
-        agreement, bits = max(found)
-        path.write_bytes((Path(place) / f"{bits}.onnx").read_bytes())
+
+        def forms(windows: Floats) -> Iterator[tuple[tuple[int, Path], Floats]]:
+            for bits in (8, 16):
+                trial = Path(place) / f"{bits}.onnx"
+                _quantise(subject, whole, trial, bits)
+                yield (bits, trial), run(trial, windows)
+
+        (bits, trial), agreement = fewest(subject, forms)
+        path.write_bytes(trial.read_bytes())
     _shorten(path)
     nodes = Counter(node.op_type for node in onnx.load(path).graph.node)
     return Quantised(bits, agreement, {name: nodes[name] for name in RECURRENT if nodes[name]})

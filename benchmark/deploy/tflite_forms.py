@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from kdbench.deploy.onnx_forms import ENOUGH
+from kdbench.deploy.fewest import fewest
 from kdbench.deploy.plain import plainer, recurrent
 from kdbench.deploy.quiet import told
 from kdbench.deploy.rounding import rounded
-from kdbench.deploy.subject import Floats, Subject, Whole, probabilities
+from kdbench.deploy.subject import Floats, Subject, Whole
 from kdbench.errors import KdbenchError
 
 HOW = "litert-torch is not installed: pip install 'kdbench[litert]'"
@@ -63,19 +64,17 @@ def quantise(subject: Subject, path: Path) -> str:
             f"LiteRT writes out each step of the {' and '.join(kinds)}, and what 8 bits add to a step makes the file "
             "larger than model.tflite, which has it"
         )
-    x = subject.windows(subject.check)
-    wanted = probabilities(subject.model, x).argmax(axis=1)
-    found: list[tuple[float, int, bytes]] = []
     with tempfile.TemporaryDirectory(prefix="kdbench-") as place:
         whole = Path(place) / "rounded.tflite"
         _write(subject, rounded(plainer(subject), subject.windows(subject.fit)), whole)
-        for bits in (8, 16):
-            program = _quantised(subject, whole, bits)
-            path.write_bytes(program)
-            found.append((float((run(path, x).argmax(axis=1) == wanted).mean()), bits, program))
-            if found[-1][0] >= ENOUGH:
-                break
-    _, bits, program = max(found)
+
+        def forms(windows: Floats) -> Iterator[tuple[tuple[int, bytes], Floats]]:
+            for bits in (8, 16):
+                program = _quantised(subject, whole, bits)
+                path.write_bytes(program)
+                yield (bits, program), run(path, windows)
+
+        (bits, program), _ = fewest(subject, forms)
     path.write_bytes(program)
     return f"weights 8 bits by channel, activations {bits} bits; normalisation and probabilities in float32"
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from kdbench.data import split
 from kdbench.deploy import executorch_forms
 from kdbench.deploy.c_form import SANITISED, compiled, compiler, run_c
 from kdbench.deploy.demo import runtime_folder
+from kdbench.deploy.fewest import fewest
 from kdbench.deploy.onnx_forms import quantise
+from kdbench.deploy.subject import Subject, probabilities
 from kdbench.deploy.subject import take as subject_of
 from kdbench.session import runtime
 from kdbench.spec.cell import Cell
@@ -297,14 +300,34 @@ def test_every_method_s_model_says_what_its_record_says_and_so_does_a_network_in
     assert (tmp_path / "new" / "model.c").exists() == (compiler() is not None)
 
 
-def test_quantising_looks_at_no_window_that_is_judged(trained: Path, cache: Path, tmp_path: Path) -> None:
+def subject_in(trained: Path, cache: Path) -> Subject:
     digest = cell_of(trained, "simkd", "mlp")
     record = Store(trained).record(digest)
     assert record is not None
     part = Cell.from_plain(record.cell).dataset
-    data = load_data(part, runtime(store=trained, cache=cache, device="cpu"))
-    subject = subject_of(Store(trained), digest, data)
-    rows, person = subject.split, data.windows.person
+    return subject_of(Store(trained), digest, load_data(part, runtime(store=trained, cache=cache, device="cpu")))
+
+
+@pytest.mark.parametrize(("kept", "taken"), [([1.0, 1.0], 0), ([0.5, 1.0, 1.0], 1), ([0.5, 0.9, 0.9], 1)])
+def test_the_first_form_that_keeps_enough_labels_is_taken_and_else_the_first_of_the_best(
+    kept: list[float], taken: int, trained: Path, cache: Path
+) -> None:
+    subject, made = subject_in(trained, cache), list[int]()
+
+    def forms(windows: Any) -> Iterator[tuple[int, Any]]:
+        said = probabilities(subject.model, windows)
+        for number, share in enumerate(kept):
+            made.append(number)
+            lost = np.arange(len(said)) >= share * len(said)
+            yield number, np.where(lost[:, None], -said, said)  # a minus turns the order of the classes round
+
+    assert fewest(subject, forms) == (taken, pytest.approx(kept[taken], abs=0.05))
+    assert made == list(range(taken + 1 if kept[taken] == 1 else len(kept)))
+
+
+def test_quantising_looks_at_no_window_that_is_judged(trained: Path, cache: Path, tmp_path: Path) -> None:
+    subject = subject_in(trained, cache)
+    data, rows, person = subject.data, subject.split, subject.data.windows.person
     for some in (subject.calibration, subject.check, subject.fit):
         assert set(some.tolist()) <= set(rows.train.tolist())
         assert not set(person[some].tolist()) & set(person[rows.evaluation].tolist())
