@@ -38,7 +38,8 @@ from kdbench.store.use import use_of, write_use
 from kdbench.text import first_line, printable
 from kdbench.training.determinism import reproducible
 from kdbench.training.evaluate import predict
-from kdbench.training.loop import Diverged, Training
+from kdbench.training.loop import Diverged, Learner, Training
+from kdbench.training.precision import learning_in
 from kdbench.training.work import Given, Result, Taught, Work
 
 TIMED = 0.1
@@ -291,7 +292,10 @@ class _Attempt:
                 raise _Outside(error) from error
 
         store.write_epoch(cell.digest, begun, begun)
-        self.work.train(observe)
+        sides = self.work.student, self.work.teacher
+        learners = [side.network for side in sides if isinstance(side, Learner)]
+        with learning_in(cell.recipe.precision, learners):
+            self.work.train(observe)
 
 
 def _train_accuracy(work: Work) -> float:

@@ -41,7 +41,7 @@ def listing(kind: str | None) -> str:
         "datasets": lambda: _each(DATASETS, lambda cls: [summary(cls)], 1),
         "matrices": lambda: [[name, Matrix.load(name).description] for name in shipped_matrices()],
         "pairs": lambda: [[name, str(len(some.pairs)), some.description] for name, some in pair_lists().items()],
-        "recipes": lambda: [[r.name, f"{r.epochs} epochs, batch {r.batch_size}", r.note] for r in RECIPES.values()],
+        "recipes": lambda: [[r.name, f"{r.epochs} epochs, batch {r.batch_size}", r.remark] for r in RECIPES.values()],
         "protocols": lambda: [[name, meaning] for name, meaning in PROTOCOLS.items()],
     }
     if kind is not None and kind not in kinds:
@@ -189,7 +189,7 @@ def _matrix_page(matrix: Matrix) -> str:
         "methods": [f"{row.label} = {row.method}" if row.label else str(row.method) for row in matrix.methods],
         "seeds": [", ".join(map(str, matrix.seeds))],
         "protocol": [matrix.protocol],
-        "recipe": [f"{matrix.recipe.name}: {recipe}", *filter(None, [matrix.recipe.note])],
+        "recipe": [f"{matrix.recipe.name}: {recipe}", *filter(None, [matrix.recipe.remark])],
     }
     rows = [[key if first else "", text] for key, texts in said.items() for first, text in _marked(texts)]
     seeds, blocks = len(matrix.seeds), len(matrix.datasets) * len(matrix.pairs)

@@ -89,7 +89,7 @@ class Plan:
         """What captions say of how the matrix is run."""
         recipe, preset = self.matrix.recipe, self.matrix.preset
         budget = preset.budget if preset else ""
-        said = (recipe.name, recipe.note, self.warning)
+        said = (recipe.name, recipe.remark, self.warning)
         cautions = tuple(self.cautions)
         return Asked(self.matrix.protocol, *said, len(self.cells), budget, cautions, self.matrix.max_seeds)
 

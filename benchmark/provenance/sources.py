@@ -13,6 +13,7 @@ from kdbench.provenance.reach import CodeUnavailable, Entry, reached_hash
 from kdbench.results.entry import Freshness
 from kdbench.results.record import WEIGHTS, Record
 from kdbench.spec.cell import Cell, Part
+from kdbench.spec.recipe import Precision
 
 SCHEME = "reached-1"
 """How code is hashed; records of another scheme cannot be compared with today's code."""
@@ -22,6 +23,9 @@ LOOP = (Entry("kdbench.training.work", "Work"), Entry("kdbench.training.determin
 
 FIT = (Entry("kdbench.training.fit", "Fit"), Entry("kdbench.training.determinism", "reproducible"))
 """Likewise of a reference."""
+
+IN_FEWER_BITS = (Entry("kdbench.training.precision", "learning_in"),)
+"""Besides, where the recipe asks for another precision than float32."""
 
 UNSEEN = "unseen"
 """In place of the hash of code that cannot be read, as of a compiled plug-in."""
@@ -36,14 +40,16 @@ def sources(cell: Cell) -> dict[str, str]:
     named = cell.dataset.name, cell.protocol, cell.student.name
     if cell.fitted:
         return {**_of_reference(*named)}
-    return {**_of_network(*named, cell.method.name, cell.teacher and cell.teacher.name)}
+    known = _of_network(*named, cell.method.name, cell.teacher and cell.teacher.name)
+    usual = cell.recipe.precision == Precision.FLOAT32
+    return {**known} if usual else {**known, "precision": _reached(IN_FEWER_BITS)}
 
 
 @cache
 def _of_reference(dataset: str, protocol: str, reference: str) -> dict[str, str]:
     return {
         "scheme": SCHEME,
-        "loop": _loop(FIT),
+        "loop": _reached(FIT),
         **_data(dataset, protocol),
         "reference": _of(REFERENCE_NAMES, reference),
     }
@@ -51,7 +57,7 @@ def _of_reference(dataset: str, protocol: str, reference: str) -> dict[str, str]
 
 @cache
 def _of_network(dataset: str, protocol: str, student: str, method: str, teacher: str | None) -> dict[str, str]:
-    known = {"scheme": SCHEME, "loop": _loop(LOOP), **_data(dataset, protocol)}
+    known = {"scheme": SCHEME, "loop": _reached(LOOP), **_data(dataset, protocol)}
     known |= {"method": _of(METHOD_NAMES, method), "student": _of(NETWORK_NAMES, student)}
     return known if teacher is None else {**known, "teacher": _of(NETWORK_NAMES, teacher)}
 
@@ -135,7 +141,7 @@ def _version(names: Names, name: str) -> object:
 
 
 @cache
-def _loop(entries: tuple[Entry, ...]) -> str:
+def _reached(entries: tuple[Entry, ...]) -> str:
     question = " ".join(f"{entry.module}:{entry.name}" for entry in entries)
     return str(KNOWN.answer(question, lambda: reached_hash(*entries)))
 

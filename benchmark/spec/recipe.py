@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from typing import Any
 
 from kdbench.errors import KdbenchError, nearest
@@ -14,6 +15,13 @@ NAMING = ("name", "note")
 
 SEARCHED = ("learning_rate", "weight_decay")
 """What a search may find for each row by itself."""
+
+
+class Precision(StrEnum):
+    """Of numbers in a forward pass of training."""
+
+    FLOAT32 = "float32"
+    BF16 = "bf16"
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Recipe:
         learning_rate: Adam's first learning rate; it falls along a cosine.
         final_learning_rate: what it would be after the last epoch.
         weight_decay: Adam's L2 term.
+        precision: of the forward passes of the networks that learn: float32 | bf16. All else is float32.
         note: what a table must say about it.
     """
 
@@ -36,9 +45,14 @@ class Recipe:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
     weight_decay: float = 5e-4
+    precision: Precision = Precision.FLOAT32
     note: str = ""
 
     def __post_init__(self) -> None:
+        known = [str(each) for each in Precision]
+        if self.precision not in known:
+            raise KdbenchError(f"recipe: {nearest('precisions', str(self.precision), known)}")
+        object.__setattr__(self, "precision", Precision(self.precision))
         limits = {
             "epochs": (1, 100_000),
             "batch_size": (2, 1_000_000),
@@ -57,9 +71,22 @@ class Recipe:
                 object.__setattr__(self, key, float(value))  # 1 and 1.0 are one recipe
 
     @property
-    def numbers(self) -> dict[str, Any]:
-        """All but what it is called: what training depends on."""
+    def remark(self) -> str:
+        """What a table must say about it: its note, and a precision that is not the usual one."""
+        precision = "forward passes of training in bfloat16" if self.precision == Precision.BF16 else ""
+        return "; ".join(filter(None, [self.note, precision]))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but what it is called: what may be set."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NAMING}
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What training depends on, as cells have it: a precision only where it is not the usual one, so that cells
+        keep the digests that they had before there was another."""
+        usual = self.precision == Precision.FLOAT32
+        return {key: value for key, value in self.settings.items() if not (usual and key == "precision")}
 
     @property
     def unnamed(self) -> Recipe:
@@ -68,7 +95,7 @@ class Recipe:
 
     def changed(self, settings: Mapping[str, Value]) -> Recipe:
         """The recipe with other settings, under a name that says so."""
-        known = list(self.numbers)
+        known = list(self.settings)
         for key in settings:
             if key not in known:
                 raise KdbenchError(nearest("settings of a recipe", key, known))
@@ -87,6 +114,8 @@ RECIPES = {
     for recipe in (
         Recipe(),
         Recipe(name="cpu", epochs=40),
+        Recipe(name="har-bf16", precision=Precision.BF16),
+        Recipe(name="cpu-bf16", epochs=40, precision=Precision.BF16),
         Recipe(name="quick", epochs=3, note="a first look, not for publication"),
     )
 }
