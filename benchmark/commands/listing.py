@@ -181,7 +181,7 @@ def _setting(setting: Setting) -> list[str]:
 
 def _matrix_page(matrix: Matrix) -> str:
     """What a matrix means, every key written out."""
-    recipe = ", ".join(f"{key}={value}" for key, value in vars(matrix.recipe).items() if key not in ("name", "note"))
+    recipe = ", ".join(f"{key}={value}" for key, value in matrix.recipe.settings.items())
     said = {
         "datasets": [str(spec) for spec in matrix.datasets],
         "fallback": [str(matrix.fallback)] if matrix.fallback else [],

@@ -183,7 +183,7 @@ class Matrix:
             "pairs": [f"{teacher}:{student}" for teacher, student in self.pairs],
             "seeds": list(self.seeds),
             "protocol": self.protocol,
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.plain,
             "method": [
                 {"name": row.method.name, "label": row.label, "settings": dict(row.method.settings)}
                 for row in self.methods

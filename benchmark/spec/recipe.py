@@ -89,6 +89,11 @@ class Recipe:
         return {key: value for key, value in self.settings.items() if not (usual and key == "precision")}
 
     @property
+    def plain(self) -> dict[str, Any]:
+        """The recipe as JSON has it; `parse_recipe` reads it."""
+        return {"name": self.name, **self.numbers, "note": self.note}
+
+    @property
     def unnamed(self) -> Recipe:
         """The same training, whatever it is called."""
         return replace(self, name="", note="")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
@@ -33,8 +34,11 @@ CELLS, PROBABILITIES = "cells.jsonl", "probabilities.npz"
 JOURNAL = Path("tune", "journal.log")
 """What `tune` tried, where it was kept in the store."""
 
-UNIT = 10_000
-"""Probabilities are kept to four decimals, as whole numbers; which class has the highest is kept as it is."""
+UNIT = 1_000
+"""Probabilities are kept to three decimals, as whole numbers; which class has the highest is kept as it is."""
+
+FINER = 10_000
+"""Units of what was packed before the unit stood beside it."""
 
 
 def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder: Path) -> None:
@@ -52,21 +56,19 @@ def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder
     import numpy as np
 
     lines: list[str] = []
-    kept: dict[str, npt.NDArray[Any]] = {}
+    kept: Arrays = {"unit": np.array(UNIT)}
     for digest in sorted(digests):
         record = store.record(digest)
         if record is None:
             continue
         line: dict[str, Any] = {"record": json.loads(record.to_json()), "curve": store.curve(digest)}
         if record.status == "done":
-            line["arrays"] = dict(_packed(digest, store.predictions(digest), kept))
+            line["arrays"] = dict(_packed(store.predictions(digest), kept))
         if (took := deployed(store, digest)) is not None:
             line["deployed"] = took.plain
         lines.append(json.dumps(line, ensure_ascii=False))
     folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **dict(sorted(kept.items())))
-    write_whole(folder / PROBABILITIES, buffer.getvalue())
+    write_whole(folder / PROBABILITIES, _archive(kept))
     write_whole(folder / CELLS, "".join(f"{line}\n" for line in lines))
     _copy_memory(store.root, set(identities), folder)
 
@@ -85,6 +87,7 @@ def unpack(folder: Path, store: Store) -> None:
         raw = (folder / PROBABILITIES).read_bytes()
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             kept = dict(arrays)
+            unit = int(kept.pop("unit", FINER))
     except OSError as error:
         raise KdbenchError(
             f"{error.filename or folder}: {error.strerror or error}; wanted what `publish` wrote"
@@ -96,7 +99,7 @@ def unpack(folder: Path, store: Store) -> None:
             line = json.loads(text)
             record = Record.from_json(json.dumps(line["record"]))
             predictions = (
-                {name: _unpacked(kept[at]) for name, at in line["arrays"].items()} if "arrays" in line else None
+                {name: _unpacked(kept[at], unit) for name, at in line["arrays"].items()} if "arrays" in line else None
             )
             curve = str(line["curve"])
             took = Deployed.from_plain(line["deployed"]) if "deployed" in line else None
@@ -112,23 +115,34 @@ def unpack(folder: Path, store: Store) -> None:
         _write(store.root / path, (folder / path).read_bytes())
 
 
-def _packed(digest: str, arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
+def _packed(arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
     """Keep a cell's arrays; yields the name of each with the name under which it is kept.
 
-    What many cells share, such as the labels of the test windows, is kept once.
+    What many cells share, such as the labels of the test windows or what their teacher says, is kept once.
     """
     for name, array in arrays.items():
-        if array.dtype.kind == "f":
-            at, array = f"{digest}-{name}", _whole_numbers(array)
-        else:
-            shape = f"{array.dtype} {array.shape}".encode()
-            at = f"{name}-{hashlib.sha256(shape + array.tobytes()).hexdigest()[:12]}"
-        kept[at] = array
+        whole = _whole_numbers(array) if array.dtype.kind == "f" else array
+        shape = f"{whole.dtype} {whole.shape}".encode()
+        at = f"{name.removeprefix('teacher_')}-{hashlib.sha256(shape + whole.tobytes()).hexdigest()[:12]}"
+        kept[at] = whole
         yield name, at
 
 
+def _archive(arrays: Arrays) -> bytes:
+    """What ``numpy.load`` reads, compressed by LZMA, which makes it a fifth smaller than numpy's own does."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w", ZIP_LZMA) as archive:
+        for name, array in sorted(arrays.items()):
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            archive.writestr(ZipInfo(f"{name}.npy"), content.getvalue(), ZIP_LZMA)  # undated
+    return buffer.getvalue()
+
+
 def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint16]:
-    """Probabilities (N, C) of logits (N, C), in units of 1/10,000; of equals the first is highest, as in logits."""
+    """Probabilities (N, C) of logits (N, C), in units of 1/1,000; of equals the first is highest, as in logits."""
     import numpy as np
 
     wide = logits.astype(np.float64)
@@ -140,13 +154,13 @@ def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint
     return units
 
 
-def _unpacked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _unpacked(array: npt.NDArray[Any], unit: int) -> npt.NDArray[Any]:
     """Logits of probabilities, what was rounded to none taken for a quarter of a unit; other arrays as they are."""
     import numpy as np
 
     if array.dtype != np.uint16:
         return array
-    return np.log(np.maximum(array.astype(np.float64), 0.25) / UNIT).astype(np.float32)
+    return np.log(np.maximum(array.astype(np.float64), 0.25) / unit).astype(np.float32)
 
 
 def _memory(root: Path) -> list[Path]:

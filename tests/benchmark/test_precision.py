@@ -18,9 +18,11 @@ from kdbench.plan.model import Plan
 from kdbench.provenance.sources import sources
 from kdbench.schedule.jobs import job_of
 from kdbench.session import Session
+from kdbench.spec.matrix import Matrix
 from kdbench.spec.recipe import RECIPES, Precision, parse_recipe
 from kdbench.spec.selection import Selection
 from kdbench.store.artefacts import read_checkpoint, read_weights
+from kdbench.store.memory import identity_of
 from kdbench.store.records import Store
 from kdbench.training.precision import learning_in
 from kdbench.worker import run_job
@@ -96,13 +98,18 @@ def test_a_run_in_bfloat16_gives_other_weights_and_the_same_ones_when_it_was_bro
     assert all(torch.equal(again[key], value) for key, value in found.items())
 
 
-def test_the_usual_precision_is_in_no_digest_and_no_source(selection: Selection, where: Runtime) -> None:
+def test_the_usual_precision_is_in_no_digest_no_source_and_no_matrix(selection: Selection, where: Runtime) -> None:
     asked = replace(selection, settings=(*selection.settings, "recipe.precision=float32"))
     usual, same = (Session(each, where).plan() for each in (selection, asked))
     assert list(usual.cells) == list(same.cells)
     for cell in usual.cells.values():
         assert "precision" not in cell.plain["recipe"]
         assert "precision" not in sources(cell)
+    assert "precision" not in usual.matrix.plain()["recipe"]
+    assert identity_of(same.matrix) == identity_of(usual.matrix)
+    bf16 = replace(usual.matrix, recipe=RECIPES["har-bf16"])
+    assert Matrix.from_plain(bf16.plain()) == bf16
+    assert identity_of(bf16) != identity_of(usual.matrix)
 
 
 def test_a_recipe_says_its_precision_in_tables_whatever_it_is_called(call: Any) -> None:

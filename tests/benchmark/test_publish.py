@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kdbench.store.deployed import Deployed, keep_deployed, weights_of
-from kdbench.store.packed import UNIT
+from kdbench.store.packed import FINER, UNIT, unpack
 from kdbench.store.records import Store
 
 PAGES = ["gain.png", "report.html", "runs.csv", "stats.md", "summary.csv", "table.bib", "table.md", "table.tex"]
@@ -125,6 +125,27 @@ def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
         assert ended.code == 2
         assert ended.error.endswith("/new/records/cells.jsonl: No such file or directory; wanted what `publish` wrote")
     assert call("publish", tmp_path / "new", "--again", "--check").code == 2
+
+
+def test_what_was_packed_in_finer_units_before_these_were_named_is_read_as_it_was_meant(
+    paper: Path, call: Any, tmp_path: Path
+) -> None:
+    path = paper / "records" / "probabilities.npz"
+    with np.load(path) as kept:
+        assert int(kept["unit"]) == UNIT
+        finer = {
+            name: kept[name] * np.uint16(FINER // UNIT) if kept[name].dtype == np.uint16 else kept[name]
+            for name in kept.files
+            if name != "unit"
+        }
+    unpack(paper / "records", Store(tmp_path / "now"))
+    np.savez(path, **finer)
+    unpack(paper / "records", Store(tmp_path / "before"))
+    assert call("publish", paper, "--check").out == "all as their records say\n"
+    for digest in Store(tmp_path / "now").digests():
+        now, before = (Store(tmp_path / name).predictions(digest)["logits"] for name in ("now", "before"))
+        sure = now > np.log(0.5 / UNIT)  # what was rounded to none is known less finely
+        np.testing.assert_allclose(before[sure], now[sure], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cells.jsonl", "probabilities.npz"])
