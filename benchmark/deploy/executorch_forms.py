@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from kdbench.deploy.quiet import quiet, told
 from kdbench.deploy.reshaped import unscaled_before_shapes
 from kdbench.deploy.rounding import rounded
 from kdbench.deploy.subject import Floats, Subject, Whole
-from kdbench.errors import KdbenchError
 
 HOW = "executorch is not installed: pip install 'kdbench[executorch]'"
 
@@ -83,22 +82,14 @@ def lower_int8(subject: Subject) -> Lowered:
         KdbenchError: if XNNPACK cannot quantise the network.
     """
     model = rounded(plainer(subject), subject.windows(subject.fit))
-    wrong: list[KdbenchError] = []
 
-    def forms(windows: Floats) -> Iterator[tuple[tuple[str, Any], Floats]]:
-        for how, whole in (("", True), (", the last layer with weights in float32", False)):
-            try:
-                with told("XNNPACK cannot quantise this network"):
-                    program = _lowered(_quantised(subject, model, whole=whole), _one(subject))
-                said = run(bytes(program.buffer), windows)
-            except KdbenchError as error:
-                wrong.append(error)
-            else:
-                yield (how, program), said
-        if len(wrong) > 1:
-            raise wrong[-1]
+    def form(how: str, whole: bool, windows: Floats) -> tuple[tuple[str, Any], Floats]:
+        with told("XNNPACK cannot quantise this network"):
+            program = _lowered(_quantised(subject, model, whole=whole), _one(subject))
+        return (how, program), run(bytes(program.buffer), windows)
 
-    (how, program), _ = fewest(subject, forms)
+    ways = (("", True), (", the last layer with weights in float32", False))
+    (how, program), _ = fewest(subject, (partial(form, *way) for way in ways))
     return Lowered(program, f"weights 8 bits by channel, activations 8 bits{how}")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from kdbench.deploy.subject import Floats, Subject, probabilities
+from kdbench.errors import KdbenchError
 
 Made = TypeVar("Made")
 
@@ -17,22 +18,33 @@ allows there. Which form is taken hangs on these windows alone; the judged ones 
 """
 
 
-def fewest(subject: Subject, forms: Callable[[Floats], Iterator[tuple[Made, Floats]]]) -> tuple[Made, float]:
+def fewest(subject: Subject, forms: Iterable[Callable[[Floats], tuple[Made, Floats]]]) -> tuple[Made, float]:
     """The first form that keeps enough labels, or else the first of those that keep the most.
 
     Args:
         subject: whose training windows outside calibration are the test.
-        forms: makes form after form, from the smallest on, and says with each the probabilities (N, K) that it gives
-            the windows (N, C, T) that it is handed. At least one.
+        forms: each makes a form, from the smallest on, and says with it the probabilities (N, K) that it gives the
+            windows (N, C, T) that it is handed. One that cannot be made is left out.
 
     Returns:
         the form, and the share of those windows that keep their label.
+
+    Raises:
+        KdbenchError: if none can be made, of the last.
     """
     windows = subject.windows(subject.check)
     wanted = probabilities(subject.model, windows).argmax(axis=1)
     found: list[tuple[Made, float]] = []
-    for made, said in forms(windows):
+    refused = KdbenchError("there is no form to choose from")
+    for form in forms:
+        try:
+            made, said = form(windows)
+        except KdbenchError as error:
+            refused = error
+            continue
         found.append((made, float((said.argmax(axis=1) == wanted).mean())))
         if found[-1][1] >= ENOUGH:
             return found[-1]
+    if not found:
+        raise refused
     return max(found, key=lambda each: each[1])

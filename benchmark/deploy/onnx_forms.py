@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +123,12 @@ def quantise(subject: Subject, path: Path) -> Quantised:
         whole = Path(place) / "rounded.onnx"
         export(rounded(subject.model, subject.windows(subject.fit)), len(subject.sees), subject.use.length, whole)
 
-        def forms(windows: Floats) -> Iterator[tuple[tuple[int, Path], Floats]]:
-            for bits in (8, 16):
-                trial = Path(place) / f"{bits}.onnx"
-                _quantise(subject, whole, trial, bits)
-                yield (bits, trial), run(trial, windows)
+        def form(bits: int, windows: Floats) -> tuple[tuple[int, Path], Floats]:
+            trial = Path(place) / f"{bits}.onnx"
+            _quantise(subject, whole, trial, bits)
+            return (bits, trial), run(trial, windows)
 
-        (bits, trial), agreement = fewest(subject, forms)
+        (bits, trial), agreement = fewest(subject, (partial(form, bits) for bits in (8, 16)))
         path.write_bytes(trial.read_bytes())
     _shorten(path)
     nodes = Counter(node.op_type for node in onnx.load(path).graph.node)

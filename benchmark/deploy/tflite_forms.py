@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,12 @@ def quantise(subject: Subject, path: Path) -> str:
         whole = Path(place) / "rounded.tflite"
         _write(subject, rounded(plainer(subject), subject.windows(subject.fit)), whole)
 
-        def forms(windows: Floats) -> Iterator[tuple[tuple[int, bytes], Floats]]:
-            for bits in (8, 16):
-                program = _quantised(subject, whole, bits)
-                path.write_bytes(program)
-                yield (bits, program), run(path, windows)
+        def form(bits: int, windows: Floats) -> tuple[tuple[int, bytes], Floats]:
+            program = _quantised(subject, whole, bits)
+            path.write_bytes(program)
+            return (bits, program), run(path, windows)
 
-        (bits, program), _ = fewest(subject, forms)
+        (bits, program), _ = fewest(subject, (partial(form, bits) for bits in (8, 16)))
     path.write_bytes(program)
     return f"weights 8 bits by channel, activations {bits} bits; normalisation and probabilities in float32"
 

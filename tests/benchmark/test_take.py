@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from kdbench.deploy.fewest import fewest
 from kdbench.deploy.onnx_forms import quantise
 from kdbench.deploy.subject import Subject, probabilities
 from kdbench.deploy.subject import take as subject_of
+from kdbench.errors import KdbenchError
 from kdbench.session import runtime
 from kdbench.spec.cell import Cell
 from kdbench.store.artefacts import read_weights, write_weights
@@ -308,21 +309,28 @@ def subject_in(trained: Path, cache: Path) -> Subject:
     return subject_of(Store(trained), digest, load_data(part, runtime(store=trained, cache=cache, device="cpu")))
 
 
-@pytest.mark.parametrize(("kept", "taken"), [([1.0, 1.0], 0), ([0.5, 1.0, 1.0], 1), ([0.5, 0.9, 0.9], 1)])
+@pytest.mark.parametrize(
+    ("kept", "taken"), [([1.0, 1.0], 0), ([0.5, 1.0, 1.0], 1), ([0.5, 0.9, 0.9], 1), ([0.9, None], 0), ([None, 0.5], 1)]
+)
 def test_the_first_form_that_keeps_enough_labels_is_taken_and_else_the_first_of_the_best(
-    kept: list[float], taken: int, trained: Path, cache: Path
+    kept: list[float | None], taken: int, trained: Path, cache: Path
 ) -> None:
     subject, made = subject_in(trained, cache), list[int]()
 
-    def forms(windows: Any) -> Iterator[tuple[int, Any]]:
+    def form(number: int, windows: Any) -> tuple[int, Any]:
+        made.append(number)
+        if (share := kept[number]) is None:
+            raise KdbenchError("this form cannot be made")
         said = probabilities(subject.model, windows)
-        for number, share in enumerate(kept):
-            made.append(number)
-            lost = np.arange(len(said)) >= share * len(said)
-            yield number, np.where(lost[:, None], -said, said)  # a minus turns the order of the classes round
+        lost = np.arange(len(said)) >= share * len(said)
+        return number, np.where(lost[:, None], -said, said)  # a minus turns the order of the classes round
 
+    forms = [partial(form, number) for number in range(len(kept))]
     assert fewest(subject, forms) == (taken, pytest.approx(kept[taken], abs=0.05))
     assert made == list(range(taken + 1 if kept[taken] == 1 else len(kept)))
+    kept[:] = [None] * len(kept)
+    with pytest.raises(KdbenchError, match=r"^this form cannot be made$"):
+        fewest(subject, forms)
 
 
 def test_quantising_looks_at_no_window_that_is_judged(trained: Path, cache: Path, tmp_path: Path) -> None:
