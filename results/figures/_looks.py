@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdbench.kinds import KINDS
 from kdbench.results.figures.panels import WIDTH, Look, name, wrapped
+from kdbench.results.metrics import LOWER_IS_BETTER, title
 from kdbench.results.place import RowRole
 from kdbench.results.tables.model import Block, Row
 
@@ -71,6 +72,13 @@ def on_a_page(heights: Sequence[float], room: float) -> int:
 def left_out(count: int, what: str) -> str:
     """What a figure says of panels that it has no room for; empty where it has."""
     return f"{count} more {what}{'s' if count > 1 else ''} not drawn" if count else ""
+
+
+def gain_label(metric: str, *, over_people: bool) -> str:
+    """What an axis of gains over student alone is called."""
+    said = ["points", *(["mean over people"] if over_people else [])]
+    said += ["below 0 is better"] if metric in LOWER_IS_BETTER else []
+    return f"gain in {title(metric)} over student alone ({', '.join(said)})"
 
 
 def block_title(block: Block, width: float) -> str:

@@ -10,13 +10,13 @@ from kdbench.results.figures._looks import (
     LINE,
     block_title,
     columns_of,
+    gain_label,
     kind_of,
     kinds_legend,
     lines_of,
     look_of,
 )
 from kdbench.results.figures.panels import Look, despine, wrapped
-from kdbench.results.metrics import title as metric_title
 from kdbench.results.seen import Seen
 from kdbench.results.tables.family import Family
 from kdbench.results.tables.model import Row, Score
@@ -74,8 +74,8 @@ def draw(seen: Seen, width: float) -> "Figure":
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_yticks(*((range(len(rows)), labels) if number % columns == 0 else ([],)))
         axes.set_title(heading, fontsize=7, y=1.0)  # else ticks are laid out again to find it
-    over = ", mean over people" if any(isinstance(found, Family) for found in seen.families) else ""
-    figure.supxlabel(f"gain in {metric_title(seen.metric)} over student alone (points{over})", fontsize=8)
+    over_people = any(isinstance(found, Family) for found in seen.families)
+    figure.supxlabel(gain_label(seen.metric, over_people=over_people), fontsize=8)
     others: dict[str, Any] = {"a person": PERSON, "a seed": SEED}
     others["mean, 95 % interval"] = {"marker": "|", "color": "0.2", "linewidth": 1.5, "markersize": 7}
     kinds_legend(figure, dict.fromkeys(kind_of(row) for row in rows), others, width)

@@ -1,6 +1,7 @@
 """Figures of a matrix: what they show, that labels keep clear of each other, and a sentence where nothing can be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from itertools import combinations
 from typing import Any
@@ -183,6 +184,51 @@ def test_capacity_draws_what_each_method_gains_against_the_students_share_of_its
     assert {"small", "other"} <= set(texts(kd.figure))
     with_another = see([*sizes(make, [1, 2]), *sizes(make, [1], teacher="huge")])
     assert "small, taught by huge" in texts(figure_of("capacity", with_another))
+
+
+def test_capacity_cuts_an_interval_that_would_press_the_points_together(see: Any, make_run: Any) -> None:
+    entries = []
+    for width, gains in ((1, (0.1, 0.1)), (2, (0.0, 0.2))):  # seeds that agree, and seeds that do not
+        for row, values in {"teacher": (0.3, 0.3), STUDENT: (0, 0), "kd": gains}.items():
+            for seed, gain in enumerate(values):
+                people = [0.3 + 0.01 * person + gain for person in range(9)]
+                entry = make_run(row, seed, people, pair=f"big:small(width={width})")
+                entry.record.costs["parameters"] = 100.0 if row == "teacher" else 10.0 * width
+                entries.append(entry)
+    seen = see(entries)
+    assert seen.families[1].gain("kd").interval.high > 0.5
+    (axes,) = figure_of("capacity", seen).axes
+    assert axes.get_ylim()[1] < 25
+    assert [line.get_marker() for line in axes.lines if line.get_marker() in "v^"] == ["v", "^"]
+
+
+@pytest.mark.parametrize(("methods", "datasets", "panels"), [(8, 1, 8), (2, 3, 6)])
+def test_capacity_uses_the_width_that_there_is(methods: int, datasets: int, panels: int, see: Any, make: Any) -> None:
+    gains = {f"m{number}": 0.01 * number for number in range(methods)}
+    entries = []
+    for width in (1, 2):
+        entries += make(gains, "abc"[:datasets], pair=f"big:small(width={width})")
+        for entry in entries[-len(entries) // width :]:
+            entry.record.costs["parameters"] *= width if entry.place.row != "teacher" else 1
+    assert len([axes for axes in figure_of("capacity", see(entries)).axes if axes.get_visible()]) == panels
+
+
+def test_capacity_of_an_unfinished_matrix_says_that_it_is_unfinished(see: Any, make: Any) -> None:
+    entries = sizes(make, [1, 2])
+    few = [each for each in entries if each.place.row != "kd" or "width=1" in each.place.pair or each.place.seed]
+    few = [each for each in few if each.place.row != "at"]
+    missing = [replace(each, status="missing", record=None) for each in entries if each not in few]
+    with pytest.raises(ValueError, match=r"taught in two sizes; no method is complete in two yet$"):
+        figure_of("capacity", see([*few, *missing]))
+
+
+def test_a_gain_of_what_should_be_low_says_so(see: Any, make: Any) -> None:
+    entries = sizes(make, [1, 2])
+    for entry in entries:
+        entry.record.metrics["student"]["calibration_error"] = 0.1
+    for name in ("gain", "capacity"):
+        assert any("below 0 is better" in text.replace("\n", " ") for text in
+                   texts(figure_of(name, see(entries, metric="calibration_error"))))  # fmt: skip
 
 
 def test_capacity_of_one_size_of_every_network_is_a_sentence(see: Any, make: Any) -> None:
