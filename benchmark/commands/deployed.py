@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from statistics import fmean
 
-from kdbench.commands.taken import TakenRow, taken_rows
+from kdbench.commands.taken import TakenRow, comparable, taken_rows
 from kdbench.plan.model import Plan
 from kdbench.results.entry import Entry
 from kdbench.results.figures.deploy import read
@@ -47,7 +47,7 @@ LEGEND = (
     "else is a mean over the cells that were taken. Labels kept: share that the trained model gives too. Macro-F1 in "
     "percent, trained and on the device, lost in points. Latency: median of one window on one thread, where it was "
     "taken. Efficiency: macro-F1 in percent on the device divided by the binary logarithm of the bytes. Bold: none "
-    "does better with as many bytes, or as well with fewer, by their mean"
+    "that was taken at the same seeds and folds does better with as many bytes, or as well with fewer, by their mean"
 )
 
 
@@ -135,10 +135,11 @@ def _apart(row: TakenRow) -> tuple[Cell, ...]:
 
 
 def _in_front(row: TakenRow, rows: Sequence[TakenRow]) -> bool:
-    """Whether no other does better with as many bytes, or as well with fewer."""
-    if not row.taken:
+    """Whether no other that it may be compared with does better with as many bytes, or as well with fewer."""
+    level = comparable(rows)
+    if row not in level:
         return False
-    others = [each for each in rows if each is not row and each.taken]
+    others = [each for each in level if each is not row]
     return not any(
         each.f1 >= row.f1
         and read(each.size) <= read(row.size)

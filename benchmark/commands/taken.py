@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,6 +18,9 @@ from kdbench.results.statistics.intervals import Interval, score_interval
 from kdbench.store.deployed import Deployed, deployed
 from kdbench.store.records import Store
 
+FEWEST_PEOPLE = 6
+"""With fewer no test over people reaches p = 0.05, so an interval would say more than is known."""
+
 
 @dataclass(frozen=True)
 class TakenRow:
@@ -26,11 +30,13 @@ class TakenRow:
         place: of its first cell.
         digests: of its cells.
         taken: how the forms of those that were taken did, in the same order.
+        runs: seed and fold of each of these.
     """
 
     place: Place
     digests: tuple[str, ...]
     taken: tuple[Deployed, ...]
+    runs: tuple[tuple[int, int], ...]
 
     @property
     def block(self) -> tuple[str, str]:
@@ -64,13 +70,15 @@ class TakenRow:
     def interval(self) -> Interval | None:
         """Of the mean over people, each by the mean of the forms, put around the macro-F1; in percent, 95 %.
 
-        None where an older kdbench took the cells, or of fewer than two people.
+        None where an older kdbench took a cell, or of fewer people than tell anything about others.
         """
+        if not all(each.people for each in self.taken):
+            return None
         people: dict[str, list[float]] = {}
         for each in self.taken:
             for person, scores in each.people.items():
                 people.setdefault(person, []).append(100 * scores["f1"])
-        if len(people) < 2:
+        if len(people) < FEWEST_PEOPLE:
             return None
         values = np.array([fmean(each) for each in people.values()])
         found, aside = score_interval(values), self.f1 - values.mean()
@@ -101,8 +109,19 @@ def taken_rows(plan: Plan, store: Store) -> list[TakenRow]:
 
 
 def _row(found: Sequence[tuple[Place, str]], store: Store) -> TakenRow:
-    digests = tuple(digest for _, digest in found)
-    return TakenRow(found[0][0], digests, tuple(filter(None, (deployed(store, digest) for digest in digests))))
+    forms = [(place, form) for place, digest in found if (form := deployed(store, digest)) is not None]
+    digests, runs = (digest for _, digest in found), ((place.seed, place.fold) for place, _ in forms)
+    return TakenRow(found[0][0], tuple(digests), tuple(form for _, form in forms), tuple(runs))
+
+
+def comparable(rows: Sequence[TakenRow]) -> list[TakenRow]:
+    """The rows that were taken at the same seeds and folds as most; of as many, those with more of these.
+
+    Other seeds are other trainings, and other folds other people, so the rest is set beside nobody.
+    """
+    count = Counter(row.runs for row in rows if row.taken)
+    usual = max(count, key=lambda runs: (count[runs], len(runs)), default=())
+    return [row for row in rows if row.taken and row.runs == usual]
 
 
 COSTS: dict[str, Callable[[Deployed], float]] = {
@@ -114,22 +133,43 @@ COSTS: dict[str, Callable[[Deployed], float]] = {
 
 def marks(rows: Sequence[TakenRow], cost: str) -> dict[str, list[Mark]]:
     """What is drawn of each dataset; a network alone stands once, whoever else teaches or is taught."""
-    networks = len({row.place.network for row in rows if row.taken}) > 1
-    found: dict[str, dict[tuple[str, str], Mark]] = {}
+    found: dict[str, dict[tuple[str, ...], TakenRow]] = {}
     for row in rows:
-        if not row.taken:
-            continue
-        place, costs = row.place, [COSTS[cost](form) for form in row.taken]
-        alone = place.role is not RowRole.METHOD
-        label = row.label if not networks else f"{'alone' if alone else row.label}, {place.network}"
+        if row.taken:
+            found.setdefault(row.place.dataset, {}).setdefault(row.digests, row)
+    several = len({row.place.network for each in found.values() for row in each.values()}) > 1
+    return {dataset: _marks(list(each.values()), cost, several=several) for dataset, each in found.items()}
+
+
+def _marks(rows: Sequence[TakenRow], cost: str, *, several: bool) -> list[Mark]:
+    """Of a dataset; ``several`` says that labels name the network."""
+    labels = [_label(row, several=several) for row in rows]
+    count, level = Counter(labels), comparable(rows)
+    drawn = []
+    for row, label in zip(rows, labels, strict=True):
+        costs = [COSTS[cost](form) for form in row.taken]
+        part = f" ({len(row.taken)} of {len(row.digests)} cells)" if len(row.taken) < len(row.digests) else ""
         mark = Mark(
-            label=label,
-            kind="reference" if alone else place.kind,
+            label=f"{label}{f', {_origin(row.place)}' if count[label] > 1 else ''}{part}",
+            kind=row.place.kind if row.place.role is RowRole.METHOD else "reference",
             cost=fmean(costs),
             costs=(min(costs), max(costs)),
             value=row.f1,
             interval=row.interval,
             bits=tuple(bits for bits in (8, 32) if row.of_bits(bits)),
+            level=row in level,
         )
-        found.setdefault(place.dataset, {}).setdefault((label, "" if alone else place.pair), mark)
-    return {dataset: list(each.values()) for dataset, each in found.items()}
+        drawn.append(mark)
+    return drawn
+
+
+def _label(row: TakenRow, *, several: bool) -> str:
+    if not several:
+        return row.label
+    return f"{row.label if row.place.role is RowRole.METHOD else 'alone'}, {row.place.network}"
+
+
+def _origin(place: Place) -> str:
+    """What tells a row from another one of its label and network."""
+    taught = place.role is RowRole.METHOD and place.pair.endswith(f":{place.network}")
+    return f"taught by {place.pair.removesuffix(f':{place.network}')}" if taught else f"of {place.pair}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from kdbench.results.figures._looks import (
@@ -26,6 +27,8 @@ MANY = 16
 LONGEST = 34
 ASIDE = 0.055
 """Inches between marks of one cost, which stand side by side."""
+NEAR = 0.4
+"""How far from its cost a mark may stand, as a share of the way to the next cost."""
 AXES = {"size": "bytes of the file", "latency": "latency of one window on one thread (ms)"}
 """What the horizontal axis is called, by the cost."""
 EIGHT, BOTH, WHOLE = "all in 8 bits", "8 bits, some 32", "all in 32 bits"
@@ -46,6 +49,8 @@ class Mark(NamedTuple):
     """Of that, in percent, where it is known."""
     bits: tuple[int, ...]
     """Of the weights of the forms, 8 or 32 or both."""
+    level: bool = True
+    """Whether it is of the same seeds and folds as most, so that it may be on the front."""
 
 
 def deploy_figure(found: Mapping[str, Sequence[Mark]], cost: str, width: float, warning: str = "") -> "Figure":
@@ -65,8 +70,9 @@ def _drawn(found: Mapping[str, Sequence[Mark]], cost: str, width: float, warning
     from matplotlib.figure import Figure
 
     shown = {dataset: _labelled(marks) for dataset, marks in found.items()}
-    names = {dataset: [wrapped(mark.label, LONGEST).split("\n")[0] for mark in each] for dataset, each in shown.items()}
-    margin = 0.3 + CHARACTER * max(len(name) for each in names.values() for name in each)
+    names = {dataset: [_short(mark.label) for mark in each] for dataset, each in shown.items()}
+    longest = CHARACTER * max(len(name) for each in names.values() for name in each)
+    margin = (0.06 * (width - 0.6) + 0.1 + longest) / 1.06  # labels begin at 1.06 times the width of the axes
     heights = [max(2.0, LINE * (len(each) + 2)) for each in shown.values()]
     kinds = dict.fromkeys(mark.kind for each in found.values() for mark in each)
     others = _others([mark for each in found.values() for mark in each])
@@ -84,7 +90,7 @@ def _drawn(found: Mapping[str, Sequence[Mark]], cost: str, width: float, warning
     figure.subplots_adjust(hspace=0.45 * lines / sum(heights[:lines]))
     for axes, (dataset, marks) in zip(grid.flat, found.items(), strict=False):
         places = _panel(axes, marks, cost)
-        axes.set_title(wrapped(dataset, LONGEST).split("\n")[0], fontsize=8, loc="left")
+        axes.set_title(_short(dataset), fontsize=8, loc="left")
         at = [(places[mark], mark.value) for mark in shown[dataset]]
         colours = [look_of(mark.kind)["color"] for mark in shown[dataset]]
         label_at_right(axes, at, names[dataset], colours, size=6.5, relpos=(0, 0.5))
@@ -94,9 +100,16 @@ def _drawn(found: Mapping[str, Sequence[Mark]], cost: str, width: float, warning
     return figure
 
 
+def _short(label: str) -> str:
+    """A label in one line; a long one keeps its beginning and its end, which names the network."""
+    text = " ".join(label.split())
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - half - 1]}…{text[-half:]}"
+
+
 def _front(marks: Sequence[Mark]) -> list[Mark]:
-    """Costs that are read as the same are the same."""
-    return unbeaten(marks, lambda mark: read(mark.cost), lambda mark: mark.value)
+    """Costs that are read as the same are the same; what is of other seeds or folds is set beside nobody."""
+    return unbeaten([mark for mark in marks if mark.level], lambda mark: read(mark.cost), lambda mark: mark.value)
 
 
 def read(cost: float) -> float:
@@ -176,12 +189,21 @@ def _scale(axes: "Axes", marks: Sequence[Mark], cost: str) -> None:
 
 
 def _places(axes: "Axes", marks: Sequence[Mark]) -> dict[Mark, float]:
-    """Where marks stand on a logarithmic axis: at their cost, those of one cost side by side around it."""
+    """Where marks stand on a logarithmic axis: at their cost, those of one cost side by side around it.
+
+    They keep nearer to their own cost than to the next one, however many they are, and the axis has room for all.
+    """
     low, high = axes.get_xlim()
-    step = math.log(high / low) * ASIDE * axes.figure.dpi / axes.get_window_extent().width
+    inch = math.log(high / low) * axes.figure.dpi / axes.get_window_extent().width
+    groups: dict[float, list[Mark]] = {}
+    for mark in sorted(marks, key=lambda each: read(each.cost)):
+        groups.setdefault(read(mark.cost), []).append(mark)
+    gaps = [math.inf, *(math.log(more / less) for less, more in pairwise(groups)), math.inf]
     found: dict[Mark, float] = {}
-    for cost in {read(mark.cost): None for mark in marks}:
-        same = [mark for mark in marks if read(mark.cost) == cost]
-        for number, mark in enumerate(same):
-            found[mark] = mark.cost * math.exp(step * (number - (len(same) - 1) / 2))
+    for number, same in enumerate(groups.values()):
+        room = NEAR * 2 * min(gaps[number], gaps[number + 1]) / max(1, len(same) - 1)
+        for place, mark in enumerate(same):
+            found[mark] = mark.cost * math.exp(min(ASIDE * inch, room) * (place - (len(same) - 1) / 2))
+    edge = math.exp(ASIDE * inch)
+    axes.set_xlim(min(low, min(found.values()) / edge), max(high, max(found.values()) * edge))
     return found

@@ -12,11 +12,9 @@ from PIL import Image
 
 from kdbench.kinds import KINDS
 from kdbench.results import Asked, Entry
-from kdbench.results.figures import deploy_figure, figure_bytes, figure_of, figures
+from kdbench.results.figures import figure_bytes, figure_of, figures
 from kdbench.results.figures._looks import look_of, spread
-from kdbench.results.figures.deploy import Mark
 from kdbench.results.seen import Seen
-from kdbench.results.statistics.intervals import Interval
 
 STUDENT = "student alone"
 COSTS = {"parameters": 1e4, "multiply_adds": 1e6, "latency_ms": 0.1}
@@ -305,41 +303,3 @@ def test_what_a_protocol_leaks_stands_under_every_figure(make: Any) -> None:
     seen = Seen(make({"kd": 0.1}), Asked("leaky", "har", warning="it leaks"), "1", "accuracy")
     for name in ("gain", "pareto"):
         assert any("it leaks" in text for text in texts(figure_of(name, seen)))
-
-
-def mark(label: str, cost: float, value: float, bits: tuple[int, ...] = (8,), costs: Any = None) -> Mark:
-    return Mark(label, "logit", cost, costs or (cost, cost), value, Interval(value - 2, value + 3), bits)
-
-
-def test_what_was_taken_is_drawn_with_its_front_its_interval_and_how_many_bits_it_has() -> None:
-    marks = [mark("small", 16_000, 70), mark("same", 16_001, 68), mark("large", 24_000, 80)]
-    marks += [mark("mixed", 50_000, 75, (8, 32), (24_000, 77_000)), mark("whole", 78_000, 79, (32,))]
-    figure = deploy_figure({"har": marks}, "size", 7.2, "it leaks")
-    (axes,) = figure.axes
-    assert axes.lines[0].get_xdata().tolist() == [16_000, 24_000]  # the front: nothing beats these with as few bytes
-    assert {"small", "same", "large", "mixed", "whole", "har"} <= set(texts(figure))
-    assert any("it leaks" in text for text in texts(figure))
-    drawn = {float(line.get_ydata()[0]): line for line in axes.lines if len(line.get_xdata()) == 1}
-    assert {value: line.get_fillstyle() for value, line in drawn.items() if value == 75} == {75: "left"}
-    assert [value for value, line in drawn.items() if line.get_markerfacecolor() == "white"] == [79]
-    assert drawn[70].get_xdata()[0] < drawn[68].get_xdata()[0]  # of one size as it is read, so side by side
-    spans = [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if len(line.get_xdata()) == 2]
-    assert ([24_000, 77_000], [75, 75]) in spans
-    assert {tuple(y) for _, y in spans} >= {(each.value - 2, each.value + 3) for each in marks}
-
-
-def test_of_many_that_were_taken_labels_do_not_collide_and_all_is_on_the_page() -> None:
-    from matplotlib.text import Text
-
-    marks = [
-        mark(f"method {n} (setting=0.{n}), fcn(width=0.25)", 16_000 + 3_000 * (n // 4), 70 + n / 50) for n in range(16)
-    ]
-    for width in (3.5, 7.2):
-        figure = deploy_figure({"one": marks, "two": marks}, "latency", width)
-        figure_bytes(figure, "svg")
-        for axes in figure.axes:
-            boxes = [Text.get_window_extent(text, figure._get_renderer()) for text in axes.texts]
-            assert len(boxes) == 16
-            assert all(box.x1 <= figure.bbox.x1 + 1 for box in boxes)
-            pairs = combinations([box.shrunk(0.98, 0.9) for box in boxes], 2)
-            assert not any(one.overlaps(other) for one, other in pairs)
