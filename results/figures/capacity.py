@@ -118,7 +118,7 @@ def _kind(network: str) -> str:
 
 
 def _points(seen: Seen) -> list[Point]:
-    """Of methods that are complete, in the order of the table, from the smallest student on."""
+    """Of methods that are complete, in the order of the table."""
     sizes = {(Block(row.dataset, row.pair), row.label): row for row in tabulate_costs(seen.entries)}
     teachers = {Block(row.dataset, row.pair): row for row in sizes.values() if row.role is RowRole.TEACHER}
     several = len({row.network for row in teachers.values()}) > 1
@@ -138,7 +138,7 @@ def _points(seen: Seen) -> list[Point]:
             interval = gain.interval if gain is not None and gain.interval.bounded else None
             share = 100 * size.costs[COST] / whole
             found.append(Point(row.label, block.dataset, line, share, 100 * mean, gain is not None, interval))
-    return sorted(found, key=lambda point: point.share)
+    return found
 
 
 def _sizes(points: Iterable[Point]) -> list[set[float]]:
@@ -156,7 +156,7 @@ def _panel(axes: "Axes", points: Sequence[Point], looks: "dict[str, Look]") -> N
     bottom, top = _limits(points)
     axes.set_ylim(bottom, top)
     for line, look in looks.items():
-        mine = [point for point in points if point.line == line]
+        mine = sorted((point for point in points if point.line == line), key=lambda point: point.share)
         thin: Look = {"color": look["color"], "linewidth": 1.2, "alpha": 0.6, "zorder": 2}
         for point in mine:
             if point.interval is not None:
