@@ -169,7 +169,8 @@ def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
 
     Predictions are kept as class probabilities, to three decimals, and weights are left out: a hundred runs on 3,000
     test windows need about 5 MB. Whoever has the folder makes every page of it again, or checks them, where neither the
-    data nor the store are.
+    data nor the store are. A page that was there and that the records do not give any more is removed, and no other
+    file.
     """
     from kdbench.commands.publish import differing, publish_again
 
@@ -181,5 +182,7 @@ def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
             "\n".join(f"{folder / name} is not what its records give" for name in others) or "all as their records say"
         )
         sys.exit(1 if others else 0)
-    for name in publish_again(folder) if again else session(chosen, last=True).publish(folder):
-        echo(f"wrote {folder / name}")
+    if again:
+        publish_again(folder, echo)
+        return
+    session(chosen, last=True).publish(folder, show=echo)
