@@ -40,8 +40,8 @@ def take(
     the folder, and the page, the card and a line on standard error say what was seen. Forms in 32 bits must say what
     was trained, or nothing is written.
 
-    Exit code: 0 where every form that could be made is in the folder, 1 where one was refused, 2 where there is no
-    folder.
+    Exit code: 0 where every form that could be made is in the folder; 1 where one was refused, or where there is no
+    folder since the machine failed (disk, memory); 2 where there is none since the request cannot be met.
     """
     from kdbench.commands.take import choose, last_plan, take
 

@@ -37,6 +37,17 @@ def test_a_folder_that_is_there_is_left_as_it_is(call: Any, copy: Path, tmp_path
     assert list((tmp_path / "new").iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here in which nobody can write")
+def test_a_folder_that_the_machine_cannot_write_is_its_failure_and_not_the_request_s(call: Any, copy: Path) -> None:
+    ended = call("take", "kd", "-o", "/proc/new")
+    assert ended.code == 1
+    assert ended.error.startswith("/proc/new: ")
+    said = " ".join(call("take", "--help").out.split())
+    assert "1 where one was refused, or where there is no folder since the machine failed" in said
+    docs = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
+    assert "or no folder, since the machine failed" in docs.read_text(encoding="utf-8").partition("\n| 1 |")[2][:200]
+
+
 def test_a_reference_is_refused_since_it_is_no_network(
     call: Any, copy: Path, job: tuple[str, ...], tmp_path: Path
 ) -> None:
