@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,21 @@ def test_a_folder_that_is_there_is_left_as_it_is(call: Any, copy: Path, tmp_path
     assert ended.code == 2
     assert ended.error == f"{tmp_path / 'new'} is there already; -o names another folder"
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_neither_a_folder_nor_the_beginning_of_one(
+    number: signal.Signals, code: int, forks: Any, until: Any, copy: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "phone"
+    process = forks.begin("take", "kd", "-o", place / "new", "--force")
+    until(lambda: place.is_dir() and list(place.iterdir()), "a folder that is begun")
+    process.kill(number)
+    ended = process.wait()
+    assert list(place.iterdir()) == []
+    assert ended.code == code
+    assert ended.err == "\nstopped; a folder that was not whole is not there\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here in which nobody can write")
