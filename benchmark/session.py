@@ -302,11 +302,13 @@ class Session:
 
         write_report(self._kept(), self.store, Path(path), tuple(metrics))
 
-    def publish(self, folder: Path | str) -> list[str]:
-        """Write records, tables, figure and report into a folder that stands for itself; returns the pages' names."""
+    def publish(self, folder: Path | str, *, show: Callable[[str], None] = lambda text: None) -> list[str]:
+        """Write records, tables, figure and report into a folder that stands for itself; returns the pages' names.
+
+        Of pages that were there and that the records do not give any more, ``show`` is told that they are removed."""
         from kdbench.commands.publish import publish
 
-        return publish(self.matrix, self.store, Path(folder))
+        return publish(self.matrix, self.store, Path(folder), show)
 
     def alarms(self, metric: str, form: str = "markdown") -> str:
         """How often the tests behind the answer cry wolf, on these records and on simulated people."""

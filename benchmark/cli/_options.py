@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from kdbench.cli._output import echo
 from kdbench.errors import KdbenchError, nearest
@@ -178,6 +179,36 @@ def format_of(form: str | None, output: Path | None, default: str, more: dict[st
     from kdbench.commands.tables import format_of_file
 
     return format_of_file(output, form, default, more)
+
+
+def uses_none(form: str, *names: str) -> None:
+    """Refuse what was given to a command and means nothing in the form that is asked for; defaults are not given.
+
+    Args:
+        form: as it was typed.
+        names: of parameters that it does not use.
+
+    Raises:
+        click.UsageError: if one was given on the command line, with all that were.
+    """
+    context = click.get_current_context()
+    given = [
+        each.opts[-1] if isinstance(each, click.Option) else each.human_readable_name.strip("[]")
+        for each in context.command.params
+        if each.name in names and context.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{form} does not use {' and '.join(given)}")
+
+
+def uses_only(form: str, *names: str) -> None:
+    """The same of all parameters but those named.
+
+    Raises:
+        click.UsageError: if another one was given on the command line.
+    """
+    others = (each.name for each in click.get_current_context().command.params)
+    uses_none(form, *(name for name in others if name is not None and name not in names))
 
 
 def placed(output: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from kdbench.cli._main import main
 from kdbench.cli._options import in_store, runtime, with_data
 from kdbench.cli._output import echo
+from kdbench.cli._signals import stoppable
 
 
 @main.command()
@@ -40,13 +42,25 @@ def take(
     the folder, and the page, the card and a line on standard error say what was seen. Forms in 32 bits must say what
     was trained, or nothing is written.
 
-    Exit code: 0 where every form that could be made is in the folder, 1 where one was refused, 2 where there is no
-    folder.
+    Exit code: 0 where every form that could be made is in the folder; 1 where one was refused, or where there is no
+    folder since the machine failed (disk, memory); 2 where there is none since the request cannot be met; 130, 143 or
+    129 where Ctrl-C, SIGTERM or SIGHUP stopped it.
     """
-    from kdbench.commands.take import choose, last_plan, take
+    with stoppable() as stop:
+        try:
+            from kdbench.commands.take import choose, last_plan, take
 
-    where = runtime(store=store, data_dir=data_dir)
-    chosen = choose(last_plan(where, stored), where, name, dataset=dataset, pair=pair)
-    folder = output or Path(f"take-{chosen.digest[:8]}")
-    whole = take(chosen, where, folder, force=force, say=echo, warn=lambda line: echo(f"warning: {line}", err=True))
-    sys.exit(0 if whole else 1)
+            where = runtime(store=store, data_dir=data_dir)
+            chosen = choose(last_plan(where, stored), where, name, dataset=dataset, pair=pair)
+            folder = output or Path(f"take-{chosen.digest[:8]}")
+            whole = take(chosen, where, folder, force=force, say=echo, warn=_warn)
+            code = 0 if whole else 1
+        except KeyboardInterrupt:
+            stop.ending, code = True, stop.exit_code
+            with suppress(OSError):  # the terminal has gone
+                echo("\nstopped; a folder that was not whole is not there", err=True)
+    sys.exit(code)
+
+
+def _warn(line: str) -> None:
+    echo(f"warning: {line}", err=True)

@@ -23,6 +23,8 @@ from kdbench.cli._options import (
     selected,
     session,
     untracked,
+    uses_none,
+    uses_only,
     with_data,
     write,
 )
@@ -109,12 +111,15 @@ def run(no_track: bool, retry_failed: bool, detach: bool, **chosen: Any) -> None
 def status(verify: bool, state: str | None, as_json: bool, watch: bool, **chosen: Any) -> None:
     """Show what is done, running, failed (and why), stale or missing. Without options: of the matrix run last."""
     if verify:
+        uses_only("status --verify", "verify", "store")
         from kdbench.commands.upkeep import verify_text
         from kdbench.store.records import Store
 
         text, well = verify_text(Store(chosen["store"]))
         echo(text)
         sys.exit(0 if well else 1)
+    if state or as_json:
+        uses_none("a list of cells (--state, --json)", "watch")
     asked = session(chosen, last=True, brief=not watch)
     if state or as_json:
         echo(asked.cells(state, as_json=as_json))
@@ -162,9 +167,8 @@ def status(verify: bool, state: str | None, as_json: bool, watch: bool, **chosen
 def table(form: str | None, metrics: tuple[str, ...], output: Path | None, **chosen: Any) -> None:
     """Print the table of what has been run. Without options: of the matrix run last."""
     costs, beside_default, deploy, sort = (chosen.pop(key) for key in ("costs", "beside_default", "deploy", "sort"))
-    if costs + beside_default + deploy > 1:
-        raise click.UsageError("--costs, --deploy and --beside-default are tables of their own; give one of them")
     form, metrics = format_of(form, output, "markdown"), tuple(part for each in metrics for part in each.split(","))
+    _use_all(form, costs=costs, deploy=deploy, beside_default=beside_default)
     asked = session(chosen, last=True)
     if beside_default:
         text = asked.beside_default(form, metrics)
@@ -175,3 +179,19 @@ def table(form: str | None, metrics: tuple[str, ...], output: Path | None, **cho
     write(text, output)
     if output is not None and form.startswith("latex"):
         write(asked.citations(), output.with_suffix(".bib"))
+
+
+def _use_all(form: str, *, costs: bool, deploy: bool, beside_default: bool) -> None:
+    """Refuse what a table does not use.
+
+    Raises:
+        click.UsageError: if several tables are asked for, or an option was given that the one does not use.
+    """
+    if costs + beside_default + deploy > 1:
+        raise click.UsageError("--costs, --deploy and --beside-default are tables of their own; give one of them")
+    if deploy:
+        uses_none("table --deploy", "metrics", "sort")
+    elif costs or beside_default:
+        uses_none(f"table {'--costs' if costs else '--beside-default'}", "sort")
+    elif form.startswith("csv"):
+        uses_none(f"the format {form}, whose lines have an order of their own,", "sort")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import format_of, in_store, selected, session, with_data, write
+from kdbench.cli._options import format_of, in_store, selected, session, uses_none, with_data, write
 
 OUTPUT = click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 METRIC = click.option("--metric", default="macro_f1", show_default=True, help="macro_f1 or accuracy.")
@@ -39,6 +39,8 @@ def stats(
 
     Without options: of the matrix run last.
     """
+    if aa:
+        uses_none("stats --aa", "equivalent")
     form = format_of("json" if as_json else form, output, "markdown")
     asked = session(chosen, last=True)
     write(asked.alarms(metric, form) if aa else asked.stats(metric, form, equivalent=equivalent / 100), output)
@@ -72,6 +74,7 @@ def compare(
     """
     form = format_of("json" if as_json else form, output, "markdown")
     if Path(first).is_dir() and Path(second).is_dir():
+        uses_none("compare of two stores", "store")
         one, other = (session({**chosen, "store": Path(folder)}, last=True) for folder in (first, second))
         write(one.compare_with(other, row, metric, form), output)
         return

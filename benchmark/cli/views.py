@@ -9,7 +9,18 @@ from typing import Any
 import click
 
 from kdbench.cli._main import main
-from kdbench.cli._options import format_of, in_store, named, placed, selected, session, with_data, write
+from kdbench.cli._options import (
+    format_of,
+    in_store,
+    named,
+    placed,
+    selected,
+    session,
+    uses_none,
+    uses_only,
+    with_data,
+    write,
+)
 from kdbench.cli._output import echo
 from kdbench.errors import nearest
 
@@ -37,6 +48,7 @@ def view(
     Without VIEW: which there are. Without options: of the matrix run last.
     """
     if which is None:
+        uses_only("view without VIEW")
         from kdbench.commands.views import views_text
 
         echo(views_text())
@@ -66,9 +78,19 @@ WIDTH = click.option(
 
 
 def _called(which: str, costs: bool, deploy: str | None) -> Path:
-    """The file of a figure, where no other is asked for."""
+    """The file of a figure, where no other is asked for.
+
+    Raises:
+        click.UsageError: if there is no such figure, or an option was given that it does not use.
+    """
+    if which not in (known := _figures()):
+        raise click.BadParameter(nearest("figures", which, known))
     if costs and deploy:
         raise click.UsageError("--costs and --deploy are figures of their own; give one of them")
+    if costs:
+        uses_none("plot --costs", "which", "rows", "width")
+    if deploy:
+        uses_none("plot --deploy", "which", "metric", "rows")
     return Path(f"{'costs' if costs else 'deploy' if deploy else which}.png")
 
 
@@ -114,12 +136,11 @@ def plot(
     FIGURE is one of those of --list, or `all`: then each is drawn as pdf and png into a folder.
     """
     if listed:
+        uses_only("plot --list", "listed")
         from kdbench.commands.figures import figures_text
 
         echo(figures_text())
         return
-    if which not in (known := _figures()):
-        raise click.BadParameter(nearest("figures", which, known))
     name = _called(which, costs, deploy)
     if output is not None and which != "all":
         placed(output)
@@ -169,17 +190,22 @@ def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
 
     Predictions are kept as class probabilities, to three decimals, and weights are left out: a hundred runs on 3,000
     test windows need about 5 MB. Whoever has the folder makes every page of it again, or checks them, where neither the
-    data nor the store are.
+    data nor the store are. A page that was there and that the records do not give any more is removed, and no other
+    file.
     """
     from kdbench.commands.publish import differing, publish_again
 
     if again and check:
         raise click.UsageError("--again writes and --check does not; give one of them")
+    if again or check:
+        uses_only(f"publish {'--again' if again else '--check'}", "folder", "again", "check")
     if check:
         others = differing(folder)
         echo(
             "\n".join(f"{folder / name} is not what its records give" for name in others) or "all as their records say"
         )
         sys.exit(1 if others else 0)
-    for name in publish_again(folder) if again else session(chosen, last=True).publish(folder):
-        echo(f"wrote {folder / name}")
+    if again:
+        publish_again(folder, echo)
+        return
+    session(chosen, last=True).publish(folder, show=echo)

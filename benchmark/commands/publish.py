@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from kdbench.commands.beside import beside_text, both
@@ -24,6 +26,8 @@ from kdbench.store.packed import JOURNAL, pack, unpack
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
 
+Say = Callable[[str], None]
+
 RECORDS = "records"
 """The folder, beside the pages, of what they are made of."""
 
@@ -31,10 +35,16 @@ SHOWN = ("macro_f1", "accuracy")
 EVERY = (*SHOWN, "weighted_f1", "worst_person_f1", "calibration_error", "agreement")
 
 
-def publish(matrix: Matrix, store: Store, folder: Path) -> list[str]:
+def publish(matrix: Matrix, store: Store, folder: Path, say: Say = lambda line: None) -> list[str]:
     """Keep what a matrix gave in a folder in the small form, and write its pages.
 
     With a preset, what the same matrix gave with defaults is kept too, and stands beside it.
+
+    Args:
+        matrix: that was run.
+        store: where it was.
+        folder: where to; files in it that are none of `PAGES` are left alone.
+        say: is told which page was written and which removed.
 
     Returns:
         Names of the pages.
@@ -50,11 +60,13 @@ def publish(matrix: Matrix, store: Store, folder: Path) -> list[str]:
         )
     digests = {digest for plan in plans for digest in plan.cells}
     pack(store, digests, [identity_of(plan.matrix) for plan in plans], folder / RECORDS)
-    return publish_again(folder)
+    return publish_again(folder, say)
 
 
-def publish_again(folder: Path) -> list[str]:
+def publish_again(folder: Path, say: Say = lambda line: None) -> list[str]:
     """Write the pages of a published folder again, from its own records; returns their names.
+
+    Pages of records that were there before and that these do not give any more are removed.
 
     Raises:
         KdbenchError: if there are none, or they are damaged.
@@ -62,20 +74,31 @@ def publish_again(folder: Path) -> list[str]:
     made = _pages(folder)
     for name, content in made.items():
         write_whole(folder / name, content)
+        say(f"wrote {folder / name}")
+    for name in _left_over(folder, made):
+        (folder / name).unlink()
+        say(f"removed {folder / name}")
     return list(made)
 
 
 def differing(folder: Path) -> list[str]:
-    """Names of the pages of a published folder that its records do not give, byte for byte.
+    """Names of the pages of a published folder that its records do not give, byte for byte, or not at all.
 
     Raises:
         KdbenchError: if there are no records, or they are damaged.
     """
-    return [
+    made = _pages(folder)
+    other = [
         name
-        for name, content in _pages(folder).items()
+        for name, content in made.items()
         if not (folder / name).is_file() or (folder / name).read_bytes() != content
     ]
+    return sorted([*other, *_left_over(folder, made)])
+
+
+def _left_over(folder: Path, made: dict[str, bytes]) -> list[str]:
+    """Pages in a folder that its records do not give."""
+    return [name for name in sorted(PAGES) if name not in made and (folder / name).is_file()]
 
 
 def _pages(folder: Path) -> dict[str, bytes]:
@@ -89,38 +112,98 @@ def _pages(folder: Path) -> dict[str, bytes]:
             raise KdbenchError(f"{folder / RECORDS} has no matrix; wanted what `kdbench publish` wrote")
         plan = _plan(store, next((each for each in kept if each.preset is not None), kept[0]))
         made.mkdir()
-        _write(plan, store, made)
+        for name, page in PAGES.items():
+            if page.when(plan, store):
+                page.write(plan, store, made / name)
         return {path.name: path.read_bytes() for path in sorted(made.iterdir())}
 
 
-def _write(plan: Plan, store: Store, made: Path) -> None:
-    texts = {
-        "table.md": table_text(plan, store, "markdown", SHOWN),
-        "table.tex": table_text(plan, store, "latex", SHOWN),
-        "table.bib": citations(plan),
-        "runs.csv": table_text(plan, store, "csv", EVERY),
-        "summary.csv": table_text(plan, store, "csv-summary", EVERY),
-    }
-    if plan.matrix.methods:
-        texts["stats.md"] = stats_text(plan, store, SHOWN[0], "markdown", equivalent=0.005)
-        draw(plan, store, SHOWN[0], made / "gain.png", figure="gain", width="two")
-        with suppress(KdbenchError):  # most matrices have each student in one size alone, or not all sizes yet
-            draw(plan, store, SHOWN[0], made / "capacity.png", figure="capacity", width="two")
-    else:
-        texts["costs.md"] = cost_text(plan, store, "markdown", SHOWN)
-        draw_costs(plan, store, SHOWN[0], made / "costs.png")
-    if any(deployed(store, digest) for digest in plan.cells):
-        texts |= {f"deploy.{end}": deploy_text(plan, store, form) for end, form in (("md", "markdown"), ("csv", "csv"))}
-        draw_deployed(plan, store, "size", made / "deploy.png", width="two")
-    if plan.matrix.preset is not None:
-        for name, form in (("beside-default.md", "markdown"), ("beside-default.csv", "csv")):
-            texts[name] = beside_text(plan.matrix, store, lambda each: _plan(store, each), form, SHOWN)
-    if (store.root / JOURNAL).is_file():
-        with kept_studies(store.root, None) as studies:
-            texts |= {"search.md": found_text(studies), "search.csv": found_text(studies, "csv")}
-    for name, text in texts.items():
-        (made / name).write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8", newline="\n")
-    write_report(plan, store, made / "report.html", SHOWN)
+def _always(plan: Plan, store: Store) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that a folder may have.
+
+    Args:
+        write: makes it in a file.
+        when: whether the records of a plan give it.
+    """
+
+    write: Callable[[Plan, Store, Path], None]
+    when: Callable[[Plan, Store], bool] = _always
+
+
+def _text(made: Callable[[Plan, Store], str], when: Callable[[Plan, Store], bool] = _always) -> Page:
+    """A page of text that ends with its line."""
+
+    def write(plan: Plan, store: Store, path: Path) -> None:
+        text = made(plan, store)
+        path.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8", newline="\n")
+
+    return Page(write, when)
+
+
+def _taught(plan: Plan, store: Store) -> bool:
+    return bool(plan.matrix.methods)
+
+
+def _networks_alone(plan: Plan, store: Store) -> bool:
+    return not plan.matrix.methods
+
+
+def _taken(plan: Plan, store: Store) -> bool:
+    return any(deployed(store, digest) for digest in plan.cells)
+
+
+def _tuned(plan: Plan, store: Store) -> bool:
+    return plan.matrix.preset is not None
+
+
+def _searched(plan: Plan, store: Store) -> bool:
+    return (store.root / JOURNAL).is_file()
+
+
+def _capacity(plan: Plan, store: Store, path: Path) -> None:
+    with suppress(KdbenchError):  # most matrices have each student in one size alone, or not all sizes yet
+        draw(plan, store, SHOWN[0], path, figure="capacity", width="two")
+
+
+def _beside(plan: Plan, store: Store, form: str) -> str:
+    return beside_text(plan.matrix, store, lambda each: _plan(store, each), form, SHOWN)
+
+
+def _found(store: Store, form: str) -> str:
+    with kept_studies(store.root, None) as studies:
+        return found_text(studies, form)
+
+
+PAGES = {
+    "table.md": _text(lambda plan, store: table_text(plan, store, "markdown", SHOWN)),
+    "table.tex": _text(lambda plan, store: table_text(plan, store, "latex", SHOWN)),
+    "table.bib": _text(lambda plan, store: citations(plan)),
+    "runs.csv": _text(lambda plan, store: table_text(plan, store, "csv", EVERY)),
+    "summary.csv": _text(lambda plan, store: table_text(plan, store, "csv-summary", EVERY)),
+    "stats.md": _text(
+        lambda plan, store: stats_text(plan, store, SHOWN[0], "markdown", equivalent=0.005), when=_taught
+    ),
+    "gain.png": Page(
+        lambda plan, store, path: draw(plan, store, SHOWN[0], path, figure="gain", width="two"), when=_taught
+    ),
+    "capacity.png": Page(_capacity, when=_taught),
+    "costs.md": _text(lambda plan, store: cost_text(plan, store, "markdown", SHOWN), when=_networks_alone),
+    "costs.png": Page(lambda plan, store, path: draw_costs(plan, store, SHOWN[0], path), when=_networks_alone),
+    "deploy.md": _text(lambda plan, store: deploy_text(plan, store, "markdown"), when=_taken),
+    "deploy.csv": _text(lambda plan, store: deploy_text(plan, store, "csv"), when=_taken),
+    "deploy.png": Page(lambda plan, store, path: draw_deployed(plan, store, "size", path, width="two"), when=_taken),
+    "beside-default.md": _text(lambda plan, store: _beside(plan, store, "markdown"), when=_tuned),
+    "beside-default.csv": _text(lambda plan, store: _beside(plan, store, "csv"), when=_tuned),
+    "search.md": _text(lambda plan, store: _found(store, "markdown"), when=_searched),
+    "search.csv": _text(lambda plan, store: _found(store, "csv"), when=_searched),
+    "report.html": Page(lambda plan, store, path: write_report(plan, store, path, SHOWN)),
+}
+"""Every page that a folder may have, by its name; other files in it are not kdbench's to write or remove."""
 
 
 def _plan(store: Store, matrix: Matrix) -> Plan:

@@ -293,6 +293,43 @@ def test_what_click_refuses_ends_with_two_as_well(command: list[str], call: Call
     assert untouched(store)
 
 
+@pytest.mark.parametrize(
+    ("command", "unused"),
+    [
+        ("plot all --deploy -o figures", "FIGURE"),
+        ("plot --deploy --metric nonsense", "--metric"),
+        ("plot --deploy --metric macro_f1 --row nonsense", "--metric and --row"),
+        ("plot capacity --deploy latency", "FIGURE"),
+        ("plot gain --costs", "FIGURE"),
+        ("plot --costs --row kd --width one", "--row and --width"),
+        ("plot --list --metric accuracy", "--metric"),
+        ("table --deploy --metric accuracy", "--metric"),
+        ("table --deploy --sort kind", "--sort"),
+        ("table --costs --sort name", "--sort"),
+        ("table --beside-default --sort name", "--sort"),
+        ("table --format csv --sort name", "--sort"),
+        ("table -o t.csv --sort name", "--sort"),
+        ("view --row kd", "--row"),
+        ("status --verify --state done", "--state"),
+        ("status --json --watch", "--watch"),
+        ("stats --aa --equivalent 1", "--equivalent"),
+        ("publish paper --check --seeds 2", "--seeds"),
+        ("publish paper --again -d hapt", "--dataset"),
+    ],
+)
+def test_an_option_that_the_form_that_is_asked_for_does_not_use_is_refused(
+    command: str, unused: str, call: Callable[..., Any], copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent)
+    before = sorted(copy.parent.rglob("*"))
+    ended = call(*command.split())
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].startswith("Error: ")
+    assert ended.err.splitlines()[-1].endswith(f" does not use {unused}")
+    assert ended.out == ""
+    assert sorted(copy.parent.rglob("*")) == before
+
+
 @pytest.mark.parametrize("command", [["table"], ["status"], ["plot"], ["track", "rebuild"]])
 def test_where_nothing_was_run_there_is_nothing_to_show(command: list[str], forks: Any, store: Path) -> None:
     ended = forks(*command)

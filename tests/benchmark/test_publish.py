@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kdbench.commands.publish import PAGES as PUBLISHED
 from kdbench.store.deployed import Deployed, keep_deployed, weights_of
 from kdbench.store.packed import FINER, UNIT, unpack
-from kdbench.store.records import Store
+from kdbench.store.records import DEPLOY, Store
 
 PAGES = ["gain.png", "report.html", "runs.csv", "stats.md", "summary.csv", "table.bib", "table.md", "table.tex"]
 
@@ -83,6 +84,42 @@ def test_what_went_to_a_device_is_published_as_the_store_shows_it(copy: Path, ca
     assert (paper / "deploy.png").read_bytes() == (tmp_path / "deploy.png").read_bytes()
     shutil.rmtree(copy)
     assert call("publish", paper, "--check").out == "all as their records say\n"
+
+
+def test_a_page_that_the_records_do_not_give_any_more_is_named_and_removed_and_no_other_file(
+    paper: Path, call: Any
+) -> None:
+    stale = sorted(set(PUBLISHED) - set(PAGES))
+    assert {"beside-default.csv", "capacity.png", "costs.md", "deploy.md", "search.csv"} <= set(stale)
+    others = ["README.md", "extra.png", "matrix.toml", "preset.toml", "readings.py"]
+    for name in stale + others:
+        (paper / name).write_text("of somebody's")
+    ended = call("publish", paper, "--check")
+    assert ended.code == 1
+    assert ended.out.splitlines() == [f"{paper / name} is not what its records give" for name in stale]
+    ended = call("publish", paper, "--again")
+    assert ended.out.splitlines() == [f"wrote {paper / name}" for name in PAGES] + [
+        f"removed {paper / name}" for name in stale
+    ]
+    assert sorted(path.name for path in paper.iterdir() if path.is_file()) == sorted(PAGES + others)
+    assert call("publish", paper, "--check").out == "all as their records say\n"
+
+
+def test_what_went_to_a_device_and_is_gone_leaves_the_folder_when_it_is_published_again(
+    copy: Path, call: Any, tmp_path: Path
+) -> None:
+    store, paper = Store(copy), tmp_path / "paper"
+    record = next(filter(None, map(store.record, store.digests())))
+    took = Deployed(weights_of(store, record.digest), "ONNX, 8 bits", 20_000, 1.0, 0.5, 0.5, 0.05, "by hand", ())
+    keep_deployed(store, record.digest, took)
+    assert call("publish", paper).code == 0
+    pages = {paper / f"deploy.{ending}" for ending in ("csv", "md", "png")}
+    assert pages <= set(paper.iterdir())
+    store.folder(record.digest).joinpath(DEPLOY).unlink()
+    assert [line for line in call("publish", paper).out.splitlines() if line.startswith("removed")] == [
+        f"removed {page}" for page in sorted(pages)
+    ]
+    assert not pages & set(paper.iterdir())
 
 
 def test_a_page_that_was_edited_is_named(paper: Path, call: Any) -> None:

@@ -23,6 +23,8 @@ def test_a_folder_has_the_files_or_the_reason(student: str, server: Any, tmp_pat
     assert server("run", *JOB, "-p", f"mlp(hidden=8):{student}", "--store", store).code == 0
     ended = server("take", "student alone", "-o", place, "--store", store, "--force")
     assert ended.code == 0, ended.err
+    own = ("trained model: ", "model.", "demo.html wants ", "wrote ")
+    assert [line for line in ended.out.splitlines() if not line.startswith(own)] == [], "converters speak"
     card = json.loads((place / "card.json").read_text(encoding="utf-8"))
     forms = {form["file"]: form for form in card["forms"]}
     if not HERE:

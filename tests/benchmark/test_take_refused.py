@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,32 @@ def test_a_folder_that_is_there_is_left_as_it_is(call: Any, copy: Path, tmp_path
     assert ended.code == 2
     assert ended.error == f"{tmp_path / 'new'} is there already; -o names another folder"
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_neither_a_folder_nor_the_beginning_of_one(
+    number: signal.Signals, code: int, forks: Any, until: Any, copy: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "phone"
+    process = forks.begin("take", "kd", "-o", place / "new", "--force")
+    until(lambda: place.is_dir() and list(place.iterdir()), "a folder that is begun")
+    process.kill(number)
+    ended = process.wait()
+    assert list(place.iterdir()) == []
+    assert ended.code == code
+    assert ended.err == "\nstopped; a folder that was not whole is not there\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here in which nobody can write")
+def test_a_folder_that_the_machine_cannot_write_is_its_failure_and_not_the_request_s(call: Any, copy: Path) -> None:
+    ended = call("take", "kd", "-o", "/proc/new")
+    assert ended.code == 1
+    assert ended.error.startswith("/proc/new: ")
+    said = " ".join(call("take", "--help").out.split())
+    assert "1 where one was refused, or where there is no folder since the machine failed" in said
+    docs = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
+    assert "or no folder, since the machine failed" in docs.read_text(encoding="utf-8").partition("\n| 1 |")[2][:200]
 
 
 def test_a_reference_is_refused_since_it_is_no_network(
