@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,14 @@ from kdbench.commands.citations import citations
 from kdbench.commands.deployed import deploy_text
 from kdbench.commands.figures import draw, draw_costs, draw_deployed
 from kdbench.commands.report import write_report
+from kdbench.commands.seen import seen
 from kdbench.commands.stats import stats_text
 from kdbench.commands.studies import found_text, kept_studies
 from kdbench.commands.tables import cost_text, table_text
 from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
+from kdbench.results.figures import figure_bytes, figure_of
 from kdbench.spec.matrix import Matrix
 from kdbench.store.deployed import deployed
 from kdbench.store.memory import identity_of, matrices, remembered
@@ -166,8 +167,12 @@ def _searched(plan: Plan, store: Store) -> bool:
 
 
 def _capacity(plan: Plan, store: Store, path: Path) -> None:
-    with suppress(KdbenchError):  # most matrices have each student in one size alone, or not all sizes yet
-        draw(plan, store, SHOWN[0], path, figure="capacity", width="two")
+    looked = seen(plan, store, SHOWN[0], ())
+    try:
+        drawn = figure_of("capacity", looked, "two")
+    except ValueError:  # most matrices have each student in one size alone, or not all sizes yet
+        return
+    path.write_bytes(figure_bytes(drawn, "png"))
 
 
 def _beside(plan: Plan, store: Store, form: str) -> str:
