@@ -19,18 +19,28 @@ class Stop:
     Attributes:
         number: of the signal that came.
         ending: whether the run ends already, so that nothing is raised any more.
+        came: whether a signal was heard.
     """
 
     def __init__(self) -> None:
-        self.number, self.ending = int(signal.SIGINT), False
+        self.number, self.ending, self.came = int(signal.SIGINT), False, False
         self._last = -QUIET
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.ending or now - self._last < QUIET:
             return
-        self.number, self._last = number, now
+        self.number, self._last, self.came = number, now, True
         raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise once more what was swallowed: Python drops what is raised in a finaliser or a callback of C code.
+
+        Raises:
+            KeyboardInterrupt: if a signal came.
+        """
+        if self.came and not self.ending:
+            raise KeyboardInterrupt
 
     @property
     def exit_code(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 from kdbench.cli._main import main
 from kdbench.cli._options import in_store, runtime, with_data
 from kdbench.cli._output import echo
-from kdbench.cli._signals import stoppable
+from kdbench.cli._signals import Stop, stoppable
 
 
 @main.command()
@@ -53,13 +54,23 @@ def take(
             where = runtime(store=store, data_dir=data_dir)
             chosen = choose(last_plan(where, stored), where, name, dataset=dataset, pair=pair)
             folder = output or Path(f"take-{chosen.digest[:8]}")
-            whole = take(chosen, where, folder, force=force, say=echo, warn=_warn)
+            whole = take(chosen, where, folder, force=force, say=_saying(stop), warn=_warn)
             code = 0 if whole else 1
         except KeyboardInterrupt:
             stop.ending, code = True, stop.exit_code
             with suppress(OSError):  # the terminal has gone
                 echo("\nstopped; a folder that was not whole is not there", err=True)
     sys.exit(code)
+
+
+def _saying(stop: Stop) -> Callable[[str], None]:
+    """Says a line, unless a signal came that a library swallowed."""
+
+    def say(line: str) -> None:
+        stop.check()
+        echo(line)
+
+    return say
 
 
 def _warn(line: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kdbench.cli._signals import stoppable
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
@@ -51,6 +55,16 @@ def test_a_signal_leaves_neither_a_folder_nor_the_beginning_of_one(
     assert list(place.iterdir()) == []
     assert ended.code == code
     assert ended.err == "\nstopped; a folder that was not whole is not there\n"
+
+
+def test_a_signal_that_a_library_swallows_is_raised_again_at_the_next_check() -> None:
+    with stoppable() as stop:
+        stop.check()
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()
+        assert stop.exit_code == 143
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here in which nobody can write")
