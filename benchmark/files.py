@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +17,16 @@ def write_whole(path: Path, data: bytes | str) -> None:
     """
     raw = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     with refused(path):
-        temporary = _beside(path)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
-            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            with os.fdopen(handle, "wb") as file:
                 file.write(raw)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # private until it is whole, results are meant to be shared
+            os.chmod(temporary, 0o644)  # mkstemp's files are private, results are meant to be shared
             os.replace(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
 
 
@@ -35,20 +35,14 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside ``path`` that takes its name when the block ends well, and is removed when not."""
     with refused(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            temporary.mkdir(0o700)
             yield temporary
             temporary.chmod(0o755)
             temporary.rename(path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-
-
-def _beside(path: Path) -> Path:
-    """A temporary name that nothing has, known before anything is made: a signal may come as soon as it is there."""
-    return path.with_name(f".{path.name}-{secrets.token_hex(8)}")
 
 
 class Refused(OSError):
