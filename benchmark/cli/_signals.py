@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -55,10 +56,18 @@ def stoppable() -> Iterator[Stop]:
     names = ("SIGINT", "SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     heard = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
+    told = sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):  # `Stop.check` raises that again
+            told(what)
+
+    sys.unraisablehook = dropped
     for number in heard:
         signal.signal(number, stop)
     try:
         yield stop
     finally:
+        sys.unraisablehook = told
         for number, handler in heard.items():  # a process that is about to end is not to be disturbed
             signal.signal(number, signal.SIG_IGN if stop.ending else handler)

@@ -54,12 +54,22 @@ def test_a_signal_leaves_neither_a_folder_nor_the_beginning_of_one(
     ended = process.wait()
     assert list(place.iterdir()) == []
     assert ended.code == code
-    assert ended.err == "\nstopped; a folder that was not whole is not there\n"
+    # Nothing is said where it came just while a converter was led nowhere.
+    assert ended.err in ("", "\nstopped; a folder that was not whole is not there\n")
 
 
 def test_a_signal_that_a_library_swallows_is_raised_again_at_the_next_check() -> None:
+    class Swallows:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
     with stoppable() as stop:
         stop.check()
+        Swallows()
+        assert stop.came
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()
+    with stoppable() as stop:
         with suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
