@@ -188,8 +188,8 @@ def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
     """Write a folder to be published with a paper: records, predictions, tables, figure, report. Without options: of
     the matrix run last.
 
-    Predictions are kept as class probabilities, to three decimals, and weights are left out: a hundred runs on 3,000
-    test windows need about 5 MB. Whoever has the folder makes every page of it again, or checks them, where neither the
+    Predictions are kept as class probabilities, in half percents, and weights are left out: a hundred runs on 3,000
+    test windows need about 1.5 MB. Whoever has the folder makes every page of it again, or checks them, where neither the
     data nor the store are. A page that was there and that the records do not give any more is removed, and no other
     file.
     """

@@ -31,11 +31,14 @@ if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
 
 CELLS, PROBABILITIES = "cells.jsonl", "probabilities.npz"
 
+LOGITS = "logits"
+"""How names of arrays end that are kept as probabilities."""
+
 JOURNAL = Path("tune", "journal.log")
 """What `tune` tried, where it was kept in the store."""
 
-UNIT = 1_000
-"""Probabilities are kept to three decimals, as whole numbers; which class has the highest is kept as it is."""
+UNIT = 200
+"""Probabilities are kept in half percents, as bytes; which class has the highest is kept as it is."""
 
 FINER = 10_000
 """Units of what was packed before the unit stood beside it."""
@@ -99,7 +102,12 @@ def unpack(folder: Path, store: Store) -> None:
             line = json.loads(text)
             record = Record.from_json(json.dumps(line["record"]))
             predictions = (
-                {name: _unpacked(kept[at], unit) for name, at in line["arrays"].items()} if "arrays" in line else None
+                {
+                    name: _unpacked(kept[at], unit) if name.endswith(LOGITS) else kept[at]
+                    for name, at in line["arrays"].items()
+                }
+                if "arrays" in line
+                else None
             )
             curve = str(line["curve"])
             took = Deployed.from_plain(line["deployed"]) if "deployed" in line else None
@@ -121,7 +129,7 @@ def _packed(arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
     What many cells share, such as the labels of the test windows or what their teacher says, is kept once.
     """
     for name, array in arrays.items():
-        whole = _whole_numbers(array) if array.dtype.kind == "f" else array
+        whole = _whole_numbers(array) if name.endswith(LOGITS) else array
         shape = f"{whole.dtype} {whole.shape}".encode()
         at = f"{name.removeprefix('teacher_')}-{hashlib.sha256(shape + whole.tobytes()).hexdigest()[:12]}"
         kept[at] = whole
@@ -141,26 +149,24 @@ def _archive(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint16]:
-    """Probabilities (N, C) of logits (N, C), in units of 1/1,000; of equals the first is highest, as in logits."""
+def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+    """Probabilities (N, C) of logits (N, C), in half percents; of equals the first is highest, as in logits."""
     import numpy as np
 
     wide = logits.astype(np.float64)
     odds = np.exp(wide - wide.max(axis=1, keepdims=True))
-    units: npt.NDArray[np.uint16] = np.rint(UNIT * odds / odds.sum(axis=1, keepdims=True)).astype(np.uint16)
+    units: npt.NDArray[np.uint8] = np.rint(UNIT * odds / odds.sum(axis=1, keepdims=True)).astype(np.uint8)
     said, rounded = wide.argmax(axis=1), units.argmax(axis=1)
     rows = np.flatnonzero(said != rounded)
     units[rows, said[rows]] += 1
     return units
 
 
-def _unpacked(array: npt.NDArray[Any], unit: int) -> npt.NDArray[Any]:
-    """Logits of probabilities, what was rounded to none taken for a quarter of a unit; other arrays as they are."""
+def _unpacked(units: npt.NDArray[np.unsignedinteger[Any]], unit: int) -> npt.NDArray[np.float32]:
+    """Logits of probabilities, what was rounded to none taken for a quarter of a unit."""
     import numpy as np
 
-    if array.dtype != np.uint16:
-        return array
-    return np.log(np.maximum(array.astype(np.float64), 0.25) / unit).astype(np.float32)
+    return np.log(np.maximum(units.astype(np.float64), 0.25) / unit).astype(np.float32)
 
 
 def _memory(root: Path) -> list[Path]:
