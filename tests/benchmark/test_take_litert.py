@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 
 from kdbench.deploy import tflite_forms
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 HERE = not tflite_forms.absent()
 JOB = ("-d", "synthetic(people=6, windows=6, length=32)", "-S", "recipe.epochs=2", "--no-track", "-j", 1)
 
@@ -19,7 +23,7 @@ JOB = ("-d", "synthetic(people=6, windows=6, length=32)", "-S", "recipe.epochs=2
 def test_a_folder_has_the_files_or_the_reason(student: str, server: Any, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    store, place = tmp_path / "runs", tmp_path / "new"
+    store, place = tmp_path / "runs", tmp_path / "phone"
     assert server("run", *JOB, "-p", f"mlp(hidden=8):{student}", "--store", store).code == 0
     ended = server("take", "student alone", "-o", place, "--store", store, "--force")
     assert ended.code == 0, ended.err
@@ -33,6 +37,10 @@ def test_a_folder_has_the_files_or_the_reason(student: str, server: Any, tmp_pat
     assert forms["model.tflite"]["label_agreement"] == 1
     assert forms["model.tflite"]["largest_difference"] < 1e-5
     assert forms["model.tflite"]["latency_ms"]["p50"] > 0
+    (code,) = re.findall(r"## In LiteRT\n\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    used = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+    assert float(used.stdout) < 1e-4
     if student.startswith("gru"):
         assert any(
             each.startswith("model.int8.tflite: LiteRT writes out each step of the GRU") for each in card["left_out"]

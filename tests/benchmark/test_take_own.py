@@ -72,7 +72,7 @@ def test_a_recording_is_cut_and_labelled_as_in_training(call: Any, study: Path, 
     taken = call("take", "kd", "-o", phone, "--force")
     assert taken.code == 0, taken.err
 
-    code, _ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert len(list(filter(None, code.splitlines()))) == 10
     shutil.copy(study / "p3.csv", phone.parent / "raw.csv")
     text = (phone.parent / "raw.csv").read_text().splitlines()
