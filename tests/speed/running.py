@@ -37,6 +37,9 @@ from kdbench.spec.words import Spec
 EPOCHS, BATCH, STEPS = 3, 128, 15
 STUDENT = Spec.parse("mlp(hidden=64)")
 METHODS = ("-m", "kd", "-m", "hmkd", "-S", f"recipe.epochs={EPOCHS}", "-S", f"recipe.batch_size={BATCH}")
+KINDS = 4
+SPARED = "kd, its teacher given"
+"""A step without the teacher's forward pass: kdbench runs a frozen teacher once a window and not once an epoch."""
 PARTS = ("cores", "mlflow", "drivers")
 Step = Callable[[Tensor, Tensor], None]
 Networks = Callable[[], tuple[Backbone, Backbone]]
@@ -74,18 +77,24 @@ def soft(learner: Tensor, target: Tensor) -> Tensor:
 
 
 def bare_steps(networks: Networks, channels: int, length: int, classes: int) -> dict[str, Step]:
-    """A step of each kind of cell; what a frozen teacher says is there, since it is computed once for all students."""
-    alone, teacher = networks()
-    taught, said = networks()[0], torch.randn(BATCH, classes)
+    """A step of each kind of cell, and kd's where what the frozen teacher says of each window is there already."""
+    (alone, teacher), (taught, frozen), (told, _) = networks(), networks(), networks()
+    frozen.eval()
+    said = torch.randn(BATCH, classes)
 
-    def kd(windows: Tensor, labels: Tensor) -> Tensor:
-        logits = taught(windows).logits
-        return 0.1 * F.cross_entropy(logits, labels) + 0.9 * soft(logits, said[: len(logits)])
+    def kd(learner: nn.Module, logits: Callable[[Tensor], Tensor], windows: Tensor, labels: Tensor) -> Tensor:
+        mine = learner(windows).logits
+        return 0.1 * F.cross_entropy(mine, labels) + 0.9 * soft(mine, logits(windows))
+
+    def run(windows: Tensor) -> Tensor:
+        with torch.no_grad():
+            return frozen(windows).logits  # type: ignore[no-any-return]
 
     return {
         "student alone": optimised(alone, lambda x, y: F.cross_entropy(alone(x).logits, y)),
         "teacher alone": optimised(teacher, lambda x, y: F.cross_entropy(teacher(x).logits, y)),
-        "kd": optimised(taught, kd),
+        "kd": optimised(taught, lambda x, y: kd(taught, run, x, y)),
+        SPARED: optimised(told, lambda x, y: kd(told, lambda x: said[: len(x)], x, y)),
         "hmkd": mutual(networks, channels, length, classes),
     }
 
@@ -148,18 +157,19 @@ class Bench:
             for name, seconds in told["took"].items():
                 self.took[cores].setdefault(name, []).extend(seconds[2:])  # the first are slow
 
-    def cells(self, cores: int) -> dict[str, float]:
-        """Seconds of each kind of cell, bare, where so many cores are busy."""
+    def steps(self, cores: int) -> dict[str, float]:
+        """Seconds of a cell's bare steps, by kind, where so many cores are busy; kd's without its teacher besides."""
         batches = EPOCHS * max(1, self.windows // BATCH)
         return {name: batches * statistics.median(seconds) for name, seconds in self.took[cores].items()}
 
-    def bare(self, cores: int) -> float:
-        """Seconds of all cells one after the other."""
-        return float(self.asked.seeds * sum(self.cells(cores).values()))
+    def bare(self, cores: int, but: str = SPARED) -> float:
+        """Seconds of all cells one after the other, with one of the two kinds of kd's step."""
+        return float(self.asked.seeds * sum(seconds for name, seconds in self.steps(cores).items() if name != but))
 
-    def start(self, store: str, *args: str) -> tuple[float, subprocess.Popen[str]]:
+    def start(self, store: str, *args: str, tiny: bool = False) -> tuple[float, subprocess.Popen[str]]:
         environment = {**os.environ, "KDBENCH_STORE": str(self.root / store), "KDBENCH_CACHE": str(self.root / "cache")}
-        matrix = ["-d", self.asked.dataset, "-p", f"{self.asked.teacher}:{STUDENT}", "--seeds", str(self.asked.seeds)]
+        dataset, seeds = ("synthetic(people=6, windows=2)", 1) if tiny else (self.asked.dataset, self.asked.seeds)
+        matrix = ["-d", dataset, "-p", f"{self.asked.teacher}:{STUDENT}", "--seeds", str(seeds)]
         command = [sys.executable, "-m", "kdbench", "run", *matrix, *METHODS, *args]
         return time.perf_counter(), subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
                                                      stderr=subprocess.PIPE, text=True)  # fmt: skip
@@ -184,9 +194,10 @@ def on_cores(bench: Bench) -> None:
     bench.timed("two", "two", "-j", "2", "--no-track")
     bench.timed("again", "two", "-j", "2", "--no-track")  # starts, plans, reads and prints
     half = bench.bare(2) / 2
-    said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in bench.cells(2).items())
+    said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in bench.steps(2).items())
     print(f"a bare cell, two at a time: {said}; {bench.bare(2):.1f} s in all")
     print(f"-j 2: {bench.runs['two']:.1f} s, {bench.runs['two'] / half:.3f} of half the bare steps (1.10 is wanted)")
+    print(f"  where the bare steps are given what kd's teacher says: {2 * bench.runs['two'] / bench.bare(2, 'kd'):.3f}")
     print(f"  without starting and planning: {(bench.runs['two'] - bench.runs['again']) / half:.3f}", flush=True)
     bench.timed("one", "one", "-j", "1", "--no-track", cores=1)
     both, slower = bench.runs["one"] / bench.runs["two"], bench.bare(2) / bench.bare(1)
@@ -196,11 +207,12 @@ def on_cores(bench: Bench) -> None:
 
 
 def with_mlflow(bench: Bench) -> None:
-    """What records, planning and MLflow take."""
+    """What records, planning and MLflow take, on a machine that has tracked a run before."""
+    ended(*bench.start("first", tiny=True))
     for label, how in (("untracked", ("--no-track",)), ("tracked", ())):
         bench.timed(label, label, "-j", "2", *how)
     bench.timed("done", "tracked", "-j", "2")
-    whole, count = bench.runs["tracked"], bench.asked.seeds * len(bench.cells(2))
+    whole, count = bench.runs["tracked"], bench.asked.seeds * KINDS
     mlflow = whole - bench.runs["untracked"]
     print(f"{count} cells of {bench.bare(2) / count:.1f} s: MLflow takes {mlflow:+.1f} of {whole:.1f} s")
     print(f"  a run of what is done takes {bench.runs['done']:.1f} s")
@@ -212,7 +224,7 @@ def with_drivers(bench: Bench) -> None:
     three = [ended(*each) for each in [bench.start("three", "-j", "1", "--no-track") for _ in range(3)]]
     trained, slowest = sum(number for _, number in three), max(seconds for seconds, _ in three)
     share = slowest / bench.runs["three jobs"]
-    wanted = bench.asked.seeds * len(bench.cells(2))
+    wanted = bench.asked.seeds * KINDS
     print(f"three drivers: {trained} of {wanted} cells trained, in {share:.3f} of the time of -j 3 (1.10 is wanted)")
 
 
