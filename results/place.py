@@ -51,6 +51,11 @@ class Place:
         return self.people or self.dataset
 
     @property
+    def teacher(self) -> str:
+        """Who teaches what a method's row deploys."""
+        return self.pair.removesuffix(f":{self.network}")
+
+    @property
     def name(self) -> str:
         """The place in one line."""
         fold = f" person {self.judged}" if self.judged else f" fold {self.fold}" if self.fold else ""

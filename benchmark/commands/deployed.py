@@ -65,7 +65,8 @@ def deploy_text(plan: Plan, store: Store, form: str) -> str:
     parts: list[Sheet | str] = []
     for block in dict.fromkeys(row.block for row in rows):
         here = [row for row in rows if row.block == block]
-        lines = tuple(_line(row, front=_in_front(row, here)) for row in here)
+        level = comparable(here)
+        lines = tuple(_line(row, front=_in_front(row, level)) for row in here)
         parts.append(Sheet(COLUMNS, lines, ", ".join(block)))
     against = _said(
         " Written against the gate", [(row, each) for row in rows for took in row.taken for each in took.refused]
@@ -134,15 +135,11 @@ def _apart(row: TakenRow) -> tuple[Cell, ...]:
     return tuple(map(Cell, _sizes(row)))
 
 
-def _in_front(row: TakenRow, rows: Sequence[TakenRow]) -> bool:
-    """Whether no other that it may be compared with does better with as many bytes, or as well with fewer."""
-    level = comparable(rows)
-    if row not in level:
-        return False
-    others = [each for each in level if each is not row]
-    return not any(
+def _in_front(row: TakenRow, level: Sequence[TakenRow]) -> bool:
+    """Whether a row may be compared, and none does better with as many bytes, or as well with fewer."""
+    return row in level and not any(
         each.f1 >= row.f1
         and read(each.size) <= read(row.size)
         and (each.f1, read(each.size)) != (row.f1, read(row.size))
-        for each in others
+        for each in level
     )

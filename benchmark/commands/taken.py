@@ -171,5 +171,4 @@ def _label(row: TakenRow, *, several: bool) -> str:
 
 def _origin(place: Place) -> str:
     """What tells a row from another one of its label and network."""
-    taught = place.role is RowRole.METHOD and place.pair.endswith(f":{place.network}")
-    return f"taught by {place.pair.removesuffix(f':{place.network}')}" if taught else f"of {place.pair}"
+    return f"taught by {place.teacher}" if place.role is RowRole.METHOD else f"of {place.pair}"

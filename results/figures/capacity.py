@@ -108,8 +108,7 @@ def _planned(seen: Seen) -> list[set[str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
     for place in (entry.place for entry in seen.entries):
         if place.role is RowRole.METHOD:
-            teacher = place.pair.removesuffix(f":{place.network}")
-            found.setdefault((place.dataset, teacher, _kind(place.network)), set()).add(place.network)
+            found.setdefault((place.dataset, place.teacher, _kind(place.network)), set()).add(place.network)
     return list(found.values())
 
 

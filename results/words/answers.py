@@ -178,9 +178,9 @@ def _unjudged(table: Table, complete: Sequence[Row], student: Row, reason: str) 
 
 def _seen(found: Family | None, label: str) -> list[str]:
     """What people say of a row all the same, where they are known: how much, how sure, and what would show more."""
-    if found is None or found.student is None or label not in found.labels or len(found.panel.seeds) < FEWEST_SEEDS:
+    gain = None if found is None else found.gain(label)
+    if found is None or gain is None or len(found.panel.seeds) < FEWEST_SEEDS:
         return []
-    gain = found.difference(label, found.student.label)
     people, seeds = counted(len(found.panel.people), "person", "people"), len(gain.seeds)
     over = f"{interval(gain.interval)} over {people} and {counted(seeds, 'seed')}"
     said = f"{label} {_moves(gain.mean)} by the mean over people (95 % interval {over})"
