@@ -40,6 +40,9 @@ JOURNAL = Path("tune", "journal.log")
 UNIT = 200
 """Probabilities are kept in half percents, as bytes; which class has the highest is kept as it is."""
 
+DIGITS = 4
+"""Significant digits of what is kept of each epoch."""
+
 FINER = 10_000
 """Units of what was packed before the unit stood beside it."""
 
@@ -64,7 +67,7 @@ def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder
         record = store.record(digest)
         if record is None:
             continue
-        line: dict[str, Any] = {"record": json.loads(record.to_json()), "curve": store.curve(digest)}
+        line: dict[str, Any] = {"record": json.loads(record.to_json()), "curve": _rounded(store.curve(digest))}
         if record.status == "done":
             line["arrays"] = dict(_packed(store.predictions(digest), kept))
         if (took := deployed(store, digest)) is not None:
@@ -134,6 +137,20 @@ def _packed(arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
         at = f"{name.removeprefix('teacher_')}-{hashlib.sha256(shape + whole.tobytes()).hexdigest()[:12]}"
         kept[at] = whole
         yield name, at
+
+
+def _rounded(curve: str) -> str:
+    """A curve of training, as CSV, with as many digits as a figure can show, a third of those that were written."""
+    head, *rows = (line.split(",") for line in curve.splitlines() or [""])
+    short = [[epoch, *map(_digits, values)] for epoch, *values in rows]
+    return "".join(",".join(row) + "\n" for row in [head, *short] if curve)
+
+
+def _digits(value: str) -> str:
+    try:
+        return f"{float(value):.{DIGITS}g}"
+    except ValueError:  # nothing was written there
+        return value
 
 
 def _archive(arrays: Arrays) -> bytes:

@@ -133,12 +133,15 @@ def _figure(seen: Seen, name: str) -> str:
 
 def _picture(figure: "Figure", name: str, said: str) -> str:
     """A figure as part of a page: as SVG whose ids are its own, or as PNG where that would be large."""
-    raw = figure_bytes(figure, "svg")
+    from matplotlib import rc_context  # loaded where figures are drawn
+
+    with rc_context({"svg.fonttype": "none"}):  # words stay words: they are found, read aloud, and take half the room
+        raw = figure_bytes(figure, "svg")
     if len(raw) > LARGEST_SVG:
         png = base64.b64encode(figure_bytes(figure, "png")).decode()
         return f'<img alt="{escape(said)}" src="data:image/png;base64,{png}">'
     text = raw.decode("utf-8")
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(said)}" ', 1)
 

@@ -14,7 +14,7 @@ import pytest
 
 from kdbench.commands.publish import PAGES as PUBLISHED
 from kdbench.store.deployed import Deployed, keep_deployed, weights_of
-from kdbench.store.packed import FINER, UNIT, unpack
+from kdbench.store.packed import FINER, UNIT, _rounded, unpack
 from kdbench.store.records import DEPLOY, Store
 
 PAGES = ["gain.png", "report.html", "runs.csv", "stats.md", "summary.csv", "table.bib", "table.md", "table.tex"]
@@ -148,6 +148,34 @@ def test_probabilities_are_those_of_the_store_and_say_the_same_classes(
             assert (units.argmax(axis=1) == there["logits"].argmax(axis=1)).all()
             for name in ("y", "person"):
                 np.testing.assert_array_equal(kept[line["arrays"][name]], there[name], strict=True)
+
+
+def test_what_was_written_of_each_epoch_is_kept_in_four_digits(folder: Path, done: Path) -> None:
+    lines = [json.loads(line) for line in (folder / "records" / "cells.jsonl").read_text().splitlines()]
+    for line in lines:
+        there = list(csv.DictReader(Store(done).curve(line["record"]["digest"]).splitlines()))
+        kept = list(csv.DictReader(line["curve"].splitlines()))
+        assert [row["epoch"] for row in kept] == [row["epoch"] for row in there]
+        assert [list(row) for row in kept] == [list(row) for row in there]
+        values = [
+            (float(short), float(value))
+            for a, b in zip(kept, there, strict=True)
+            for short, value in zip(a.values(), b.values(), strict=True)
+            if value
+        ]
+        assert values
+        np.testing.assert_allclose(*zip(*values, strict=True), rtol=5.1e-4)
+        assert max(len(value.lstrip("0.").replace(".", "")) for row in kept for value in row.values()) < 9
+    assert sum(len(line["curve"]) for line in lines) < sum(
+        len(Store(done).curve(line["record"]["digest"])) for line in lines
+    )
+
+
+def test_epochs_without_a_value_and_cells_without_epochs_are_kept_as_they_are() -> None:
+    assert _rounded("epoch,loss,gate\n10001.0,0.123456,\n10002.0,nan,none\n") == (
+        "epoch,loss,gate\n10001.0,0.1235,\n10002.0,nan,none\n"
+    )
+    assert _rounded("") == ""
 
 
 def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
