@@ -72,7 +72,7 @@ def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder
             line["arrays"] = dict(_packed(store.predictions(digest), kept))
         if (took := deployed(store, digest)) is not None:
             line["deployed"] = took.plain
-        lines.append(json.dumps(line, ensure_ascii=False))
+        lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / PROBABILITIES, _archive(kept))
     write_whole(folder / CELLS, "".join(f"{line}\n" for line in lines))

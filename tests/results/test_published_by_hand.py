@@ -82,8 +82,9 @@ def test_published_scores_are_those_of_the_published_probabilities(folder: Path)
             assert float(line["gain"]) == pytest.approx(mean(gains), abs=1e-12), line
 
 
-def test_the_page_of_the_claim_shows_what_its_script_makes_of_the_probabilities() -> None:
-    folder = PUBLISHED / "claim-hapt"
-    ended = subprocess.run([sys.executable, str(folder / "readings.py")], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(("name", "script"), [("claim-hapt", "readings.py"), ("precision-bfloat16", "compare.py")])
+def test_a_page_shows_what_its_script_makes_of_what_is_beside_it(name: str, script: str) -> None:
+    folder = PUBLISHED / name
+    ended = subprocess.run([sys.executable, str(folder / script)], capture_output=True, text=True, check=True)
     assert len(ended.stdout.splitlines()) > 5
     assert ended.stdout in (folder / "README.md").read_text(encoding="utf-8")
