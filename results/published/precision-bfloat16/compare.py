@@ -45,7 +45,7 @@ def table(short: Scores, full: Scores) -> str:
         differences = [other[seed] - score for seed, score in seeds.items()]
         low, high = interval(differences)
         alone = f"{mean(seeds.values()):.1f} ± {stdev(seeds.values()):.1f}"
-        shown = "shown" if -0.5 < low and high < 0.5 else "not shown"
+        shown = "shown" if low > -0.5 and high < 0.5 else "not shown"
         told = f"{round(mean(differences), 2) + 0.0:+.2f} | {round(low, 2) + 0.0:+.2f} to {round(high, 2) + 0.0:+.2f}"
         lines.append(f"| `{network}` | {dataset} | {METRICS[metric]} | {len(seeds)} | {alone} | {told} | {shown} |")
     return "\n".join(lines)
