@@ -5,6 +5,7 @@ from kdbench.results.place import RowRole
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.tables.scores import scalar
+from kdbench.results.views._better import better
 from kdbench.results.views._gates import gates
 from kdbench.results.views._parts import gained, page_of, percent
 from kdbench.results.words.numbers import listed
@@ -14,8 +15,8 @@ PLACE = tuple[str, str, int, int]
 
 
 def page(seen: Seen) -> Page:
-    """The gate of each block, then every teacher with its score, its student's at the same seed and its pupils."""
-    return page_of(seen, "teachers", [gates(seen), _ledger(seen)])
+    """The gate of each block and what is shown of it; every teacher with its score, its student's and its pupils."""
+    return page_of(seen, "teachers", [gates(seen), *better(seen), _ledger(seen)])
 
 
 def _ledger(seen: Seen) -> Sheet:
