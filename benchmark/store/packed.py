@@ -6,6 +6,7 @@ taught from it.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
@@ -141,16 +142,19 @@ def _packed(arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
 
 def _rounded(curve: str) -> str:
     """A curve of training, as CSV, with as many digits as a figure can show, a third of those that were written."""
-    head, *rows = (line.split(",") for line in curve.splitlines() or [""])
-    short = [[epoch, *map(_digits, values)] for epoch, *values in rows]
-    return "".join(",".join(row) + "\n" for row in [head, *short] if curve)
+    head, *rows = [*csv.reader(io.StringIO(curve))] or [[]]
+    short = io.StringIO()
+    csv.writer(short, lineterminator="\n").writerows([head, *([_digits(value) for value in row] for row in rows)])
+    return short.getvalue() if curve else ""
 
 
 def _digits(value: str) -> str:
+    """Whole numbers, such as the epoch's, and what is no number stay as they are."""
     try:
-        return f"{float(value):.{DIGITS}g}"
-    except ValueError:  # nothing was written there
+        exact = float(value)
+    except ValueError:
         return value
+    return value if exact.is_integer() else f"{exact:.{DIGITS}g}"
 
 
 def _archive(arrays: Arrays) -> bytes:

@@ -149,9 +149,9 @@ def _legend(found: Family, equivalent: float) -> str:
         "test does not refuse. p: the larger of the sign-flip test over people and the quasi-t test over people and "
         "seeds; adjusted p: Holm's correction over all pairs, by which alone something is called better; p, seeds: "
         "the sign-flip test over seeds, which takes these people for all. "
-        "Seen from: the true gain in points that would be found in four of five cases. Seeds' share: of the variance "
-        f"of the gain. Harm: share of (block, seed) and of (block, person) that lose more than {100 * equivalent:g} "
-        "points against student alone. Rank: 1 is best; its interval by drawing people again."
+        "Seen from: the true gain in points that one uncorrected test would find in four of five cases. Seeds' share: "
+        "of the variance of the gain. Harm: share of (block, seed) and of (block, person) that lose more than "
+        f"{100 * equivalent:g} points against student alone. Rank: 1 is best; its interval by drawing people again."
     )
 
 

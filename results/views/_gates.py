@@ -16,7 +16,7 @@ def gates(seen: Seen) -> Sheet:
         known = [None if score is None or not score.complete else score.mean for score in scores]
         gain = scores[0].gain if scores[0] is not None and None not in known else None
         passed = "cannot be told" if gain is None else "closed" if block in seen.table.untaught else "passed"
-        words = {"closed": "teacher no better than student alone", "passed": "teacher better"}
+        words = {"closed": "teacher no better than student alone", "passed": "teacher above student alone"}
         lines.append(
             (
                 *(Cell(block.dataset), Cell(block.pair), percent(known[0]), percent(known[1]), gained(gain)),

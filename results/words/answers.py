@@ -192,7 +192,9 @@ def _teacher(table: Table) -> list[str]:
     if not table.untaught:
         known = any(row.role is RowRole.TEACHER and row.average for row in table.rows)
         return (
-            ["the teacher is better than student alone" + " in every block" * (len(table.blocks) > 1)] if known else []
+            ["by its mean the teacher is better than student alone" + " in every block" * (len(table.blocks) > 1)]
+            if known
+            else []
         )
     where = listed([f"{block.dataset} {block.pair}" for block in table.untaught])
     everywhere = len(table.untaught) == len(table.blocks)

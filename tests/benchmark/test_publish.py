@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -152,28 +153,21 @@ def test_probabilities_are_those_of_the_store_and_say_the_same_classes(
 
 def test_what_was_written_of_each_epoch_is_kept_in_four_digits(folder: Path, done: Path) -> None:
     lines = [json.loads(line) for line in (folder / "records" / "cells.jsonl").read_text().splitlines()]
+    shorter = 0
     for line in lines:
-        there = list(csv.DictReader(Store(done).curve(line["record"]["digest"]).splitlines()))
-        kept = list(csv.DictReader(line["curve"].splitlines()))
-        assert [row["epoch"] for row in kept] == [row["epoch"] for row in there]
-        assert [list(row) for row in kept] == [list(row) for row in there]
-        values = [
-            (float(short), float(value))
-            for a, b in zip(kept, there, strict=True)
-            for short, value in zip(a.values(), b.values(), strict=True)
-            if value
-        ]
-        assert values
-        np.testing.assert_allclose(*zip(*values, strict=True), rtol=5.1e-4)
-        assert max(len(value.lstrip("0.").replace(".", "")) for row in kept for value in row.values()) < 9
-    assert sum(len(line["curve"]) for line in lines) < sum(
-        len(Store(done).curve(line["record"]["digest"])) for line in lines
-    )
+        there = Store(done).curve(line["record"]["digest"])
+        written, kept = (list(csv.reader(text.splitlines())) for text in (there, line["curve"]))
+        assert kept[0] == written[0]
+        for short, value in zip(chain(*kept[1:]), chain(*written[1:]), strict=True):
+            assert short == value or short == f"{float(value):.4g}"
+        shorter += len(there) - len(line["curve"])
+        assert _rounded(line["curve"]) == line["curve"]
+    assert shorter > 0
 
 
-def test_epochs_without_a_value_and_cells_without_epochs_are_kept_as_they_are() -> None:
-    assert _rounded("epoch,loss,gate\n10001.0,0.123456,\n10002.0,nan,none\n") == (
-        "epoch,loss,gate\n10001.0,0.1235,\n10002.0,nan,none\n"
+def test_whole_numbers_epochs_without_a_value_and_cells_without_epochs_are_kept_as_they_are() -> None:
+    assert _rounded('epoch,loss,"a,b",gate\n10001.0,0.123456,1234567,\n10002.0,nan,2.0,none\n') == (
+        'epoch,loss,"a,b",gate\n10001.0,0.1235,1234567,\n10002.0,nan,2.0,none\n'
     )
     assert _rounded("") == ""
 

@@ -59,6 +59,22 @@ def test_a_teacher_that_is_better_on_everyone_is_shown_to_be_and_one_that_is_not
     low, high = (float(text) for text in good["interval"].body.split(" to "))
     assert low < 100 * good["difference"].value < high
     assert low > 0
+    assert [good[name].value for name in ("datasets", "people")] == [2, 8]
+    assert 0 < good["detectable"].value < poor["detectable"].value
+
+
+def test_trainings_that_differ_much_leave_a_teacher_untold_on_whom_all_people_agree(
+    make_run: Any, asked: Asked
+) -> None:
+    gains = [0.02, 0.3, 0.05]  # of three seeds, the same on everyone: a person's own test would say p = 2 / 2**12
+    runs = [
+        make_run(row, seed, [0.4 + number / 50 + gain * taught for number in range(12)])
+        for seed, gain in enumerate(gains)
+        for row, taught in (("student alone", 0), ("teacher", 1))
+    ]
+    line = sheets(view_page("teachers", Seen(runs, asked, "1")))[TITLE].rows[0]
+    assert line[-1].body == "not told apart"
+    assert line[-3].value > 0.05
 
 
 def test_a_teacher_that_is_worse_on_everyone_is_called_so(entries: list[Entry], make_run: Any, asked: Asked) -> None:
@@ -79,6 +95,34 @@ def test_why_nothing_can_be_said_is_said_for_each_pair(make_run: Any, asked: Ask
         "Whether the teacher of big:small is better than student alone cannot be shown: one seed supports no statement "
         "on what another training would give."
     ) in page.parts
+    assert not any(str(part).startswith("big:small is judged without") for part in page.parts)
     few = [make_run(row, seed, [0.5] * 3) for row in ("student alone", "teacher") for seed in range(3)]
     page = view_page("teachers", Seen(few, asked, "1"))
     assert any("with 3 people no p-value over people can go below 0.25" in str(part) for part in page.parts)
+
+
+def test_runs_that_are_missing_are_named_and_the_rest_is_judged(
+    entries: list[Entry], make_run: Any, asked: Asked
+) -> None:
+    where = {"pair": "big:small", "dataset": "motionsense"}
+    some = [make_run("student alone", 0, [0.5] * 8, **where)]
+    none = [make_run("student alone", seed, [0.5] * 8, pair="new:small") for seed in range(3)]
+    page = view_page("teachers", Seen([*entries, *some, *none], asked, "1"))
+    assert [str(line[0].value) for line in sheets(page)[TITLE].rows] == list(GAINS)
+    assert "big:small is judged without motionsense, where runs are missing." in page.parts
+    assert (
+        "Whether the teacher of new:small is better than student alone cannot be shown: its runs are incomplete."
+        in (page.parts)
+    )
+
+
+def test_people_who_are_too_few_for_so_many_lines_are_counted(make_run: Any, asked: Asked) -> None:
+    runs = [
+        make_run(row, seed, [0.5 + number / 50 + better * (0.1 + number / 1000) for number in range(6)], pair=pair)
+        for pair in ("big:small", "wide:small")
+        for seed in range(3)
+        for row, better in (("student alone", 0), ("teacher", 1))
+    ]
+    page = view_page("teachers", Seen(runs, asked, "1"))
+    assert {line[-1].body for line in sheets(page)[TITLE].rows} == {"not told apart"}
+    assert "With 6 people and 2 lines no adjusted p can go below 0.062: big:small and wide:small." in page.parts

@@ -236,7 +236,7 @@ def test_failures_tell_gates_holes_and_warnings_each_once(see: Any, entries: lis
     broken = [make_entry("vid", seed, None, status="failed", reason="loss is nan") for seed in (0, 1)]
     void = [make_entry("fsp", seed, None, status="n/a", reason="one stage") for seed in (0, 1)]
     page = view_page("failures", see([*entries, *broken, *void]))
-    assert next(iter(lines(page).values()))[-1] == "passed: teacher better"
+    assert next(iter(lines(page).values()))[-1] == "passed: teacher above student alone"
     assert lines(page, 1) == {
         "failed": ["vid", "uci_har, big:small", "seed 0 and seed 1", "loss is nan"],
         "n/a": ["fsp", "uci_har, big:small", "seed 0 and seed 1", "one stage"],
