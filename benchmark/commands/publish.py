@@ -20,6 +20,7 @@ from kdbench.errors import KdbenchError
 from kdbench.files import write_whole
 from kdbench.plan.model import Plan
 from kdbench.results.figures import figure_bytes, figure_of
+from kdbench.results.place import RowRole
 from kdbench.spec.matrix import Matrix
 from kdbench.store.deployed import deployed
 from kdbench.store.memory import identity_of, matrices, remembered
@@ -147,11 +148,11 @@ def _text(made: Callable[[Plan, Store], str], when: Callable[[Plan, Store], bool
 
 
 def _taught(plan: Plan, store: Store) -> bool:
-    return bool(plan.matrix.methods)
+    return any(each.place.role is RowRole.METHOD for each in plan.places)
 
 
 def _networks_alone(plan: Plan, store: Store) -> bool:
-    return not plan.matrix.methods
+    return not _taught(plan, store)
 
 
 def _taken(plan: Plan, store: Store) -> bool:

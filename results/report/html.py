@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LARGEST_SVG = 400_000
 """Bytes; a figure with more than that is embedded as PNG."""
+FINER = re.compile(r"(\.\d\d)\d+")
+"""What of a coordinate is finer than a hundredth of a point."""
 MANY_PAIRS = 100
 """With more of them, over people too many to count all their signs, the statistics would take minutes."""
 FIRST = ("failures", "harm", "people", "classes")
@@ -142,6 +144,8 @@ def _picture(figure: "Figure", name: str, said: str) -> str:
         return f'<img alt="{escape(said)}" src="data:image/png;base64,{png}">'
     text = raw.decode("utf-8")
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"\n\s+", "\n", text)
+    text = re.sub(r'\b(?:d|x|y)="[^"]*"', lambda found: FINER.sub(r"\1", found[0]), text)
     text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text)
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(said)}" ', 1)
 

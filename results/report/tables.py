@@ -50,6 +50,6 @@ def _cell(cell: Cell, column: Column) -> str:
     classes += [CLASSES[cell.standing]] if cell.standing else []
     kind = f' class="{" ".join(classes)}"' if classes else ""
     number = isinstance(cell.value, int | float) and not isinstance(cell.value, bool) and isfinite(cell.value)
-    value = f' data-value="{cell.value!r}"' if number else ""
+    value = f' data-value="{cell.value:.6g}"' if number else ""  # finer than what is sorted by it
     note = f" <small>({escape(cell.note)})</small>" if cell.note else ""
     return f"<td{kind}{value}>{escape(cell.body)}{note}{escape(''.join(cell.marks))}</td>"

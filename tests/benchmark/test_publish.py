@@ -123,6 +123,18 @@ def test_what_went_to_a_device_and_is_gone_leaves_the_folder_when_it_is_publishe
     assert not pages & set(paper.iterdir())
 
 
+@pytest.mark.slow
+def test_networks_beside_a_reference_and_no_method_have_the_pages_of_networks(
+    copy: Path, call: Any, sizes: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert call("run", *sizes, "-m", "forest", "--name", "networks").code == 0
+    assert call("publish", tmp_path / "paper", *sizes, "-m", "forest", "--name", "networks").code == 0
+    names = {path.name for path in (tmp_path / "paper").iterdir() if path.is_file()}
+    assert {"costs.md", "costs.png", "report.html", "table.md"} <= names
+    assert not {"gain.png", "stats.md"} & names
+    assert "| forest" in (tmp_path / "paper" / "table.md").read_text()
+
+
 def test_a_page_that_was_edited_is_named(paper: Path, call: Any) -> None:
     (paper / "table.md").write_text((paper / "table.md").read_text().replace("kd", "best"))
     (paper / "runs.csv").unlink()
