@@ -13,7 +13,13 @@ PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
 FOLDERS = sorted(path.parents[1].name for path in PUBLISHED.glob("*/records/cells.jsonl"))
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+SMALL = ("micro", "networks-gpu", "quick")
+"""Looked at by the fast tests too, since they take seconds; between them they have nearly every kind of page."""
+
+
+@pytest.mark.parametrize(
+    "name", [each if each in SMALL else pytest.param(each, marks=pytest.mark.slow) for each in FOLDERS]
+)
 def test_a_published_folder_is_what_its_records_give(name: str) -> None:
     folder = PUBLISHED / name
     drawn_here = all(
