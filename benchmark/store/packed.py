@@ -142,10 +142,12 @@ def _packed(arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
 
 def _rounded(curve: str) -> str:
     """A curve of training, as CSV, with as many digits as a figure can show, a third of those that were written."""
-    head, *rows = [*csv.reader(io.StringIO(curve))] or [[]]
+    if not curve:
+        return ""
+    head, *rows = csv.reader(io.StringIO(curve))
     short = io.StringIO()
     csv.writer(short, lineterminator="\n").writerows([head, *([_digits(value) for value in row] for row in rows)])
-    return short.getvalue() if curve else ""
+    return short.getvalue()
 
 
 def _digits(value: str) -> str:

@@ -134,7 +134,7 @@ class Table:
     @property
     def untaught(self) -> tuple[Block, ...]:
         """Blocks whose teacher is no better than student alone, both complete."""
-        teacher, student = next((row for row in self.rows if row.role is RowRole.TEACHER), None), self.student
+        teacher, student = self.teacher, self.student
         if teacher is None or student is None:
             return ()
         return tuple(
@@ -142,6 +142,10 @@ class Table:
             for block, score in zip(self.blocks, teacher.scores, strict=True)
             if score.complete and score.gain is not None and len(score.differences) == score.wanted and score.gain <= 0
         )
+
+    @property
+    def teacher(self) -> Row | None:
+        return next((row for row in self.rows if row.role is RowRole.TEACHER), None)
 
     @property
     def student(self) -> Row | None:

@@ -1,6 +1,5 @@
 """Whether teachers are shown to be better than their students alone, as the view of teachers shows it."""
 
-from kdbench.results.place import RowRole
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Cell, Column, Sheet
 from kdbench.results.statistics.tests import holm, smallest_p
@@ -21,8 +20,7 @@ LEGEND = (
 
 def better(seen: Seen) -> list[Sheet | str]:
     """A line for each pair, over its complete datasets; sentences on what is left out, and why."""
-    teacher = next((row for row in seen.table.rows if row.role is RowRole.TEACHER), None)
-    student = seen.table.student
+    teacher, student = seen.table.teacher, seen.table.student
     if teacher is None or student is None:
         return []
     judged: dict[str, Family] = {}

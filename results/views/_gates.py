@@ -1,6 +1,5 @@
 """Whether each block's teacher has anything to teach, as views show it."""
 
-from kdbench.results.place import RowRole
 from kdbench.results.seen import Seen
 from kdbench.results.sheet import Cell, Column, Sheet
 from kdbench.results.views._parts import gained, percent
@@ -8,8 +7,7 @@ from kdbench.results.views._parts import gained, percent
 
 def gates(seen: Seen) -> Sheet:
     """Whether each block's teacher has anything to teach."""
-    teacher = next((row for row in seen.table.rows if row.role is RowRole.TEACHER), None)
-    student = seen.table.student
+    teacher, student = seen.table.teacher, seen.table.student
     lines = []
     for number, block in enumerate(seen.table.blocks):
         scores = [None if row is None else row.scores[number] for row in (teacher, student)]

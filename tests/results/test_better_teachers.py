@@ -77,7 +77,7 @@ def test_trainings_that_differ_much_leave_a_teacher_untold_on_whom_all_people_ag
     assert line[-3].value > 0.05
 
 
-def test_a_teacher_that_is_worse_on_everyone_is_called_so(entries: list[Entry], make_run: Any, asked: Asked) -> None:
+def test_a_teacher_that_is_worse_on_everyone_is_called_so(make_run: Any, asked: Asked) -> None:
     worse = [
         make_run(row, seed, [0.6 + number / 50 - lost for number in range(8)])
         for seed in range(3)
