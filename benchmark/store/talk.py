@@ -1,7 +1,7 @@
 """Speaking with a driver: a socket beside its sign, in the store, for its owner alone.
 
-A line is asked, a line is answered. The name is ``<process>.sock``; a socket is bound and connected through the number
-of its open folder where the system has that, since the path of a store may be longer than an address may be.
+A line is asked, a line is answered. The name is ``<process>@<machine>.sock``; a socket is bound and connected through
+the number of its open folder where the system has that, since the path of a store may be longer than an address may be.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kdbench.errors import KdbenchError
+from kdbench.store.drivers import drivers
 from kdbench.store.records import Store
 
 PATIENCE, SILENCE = 10.0, 1.0
@@ -31,7 +32,7 @@ def listening(store: Store, answer: Callable[[str], str]) -> Iterator[None]:
         store: whose owner may ask.
         answer: to a line, in a line; called by another thread.
     """
-    path = _folder(store) / f"{os.getpid()}.sock"
+    path = _folder(store) / f"{os.getpid()}@{socket.gethostname()}.sock"
     with socket_or_none() as server:
         if server is None or not _bound(server, path):
             yield
@@ -59,11 +60,9 @@ def ask(store: Store, line: str, pid: int | None = None) -> str:
     Raises:
         KdbenchError: if none runs, several do, it is another user's, or it does not answer.
     """
-    living = {int(path.stem): path for path in _sockets(store) if _answers(path)}
+    living = {_process(path): path for path in _here(_folder(store), "sock") if _answers(path)}
     if not living:
-        raise KdbenchError(
-            f"no run in {store.root} can be spoken with (--store, KDBENCH_STORE); `kdbench status` shows all"
-        )
+        raise KdbenchError(f"no run in {store.root} can be spoken with {_whereabouts(store)}")
     if pid is None and len(living) > 1:
         raise KdbenchError(f"several runs are in {store.root}: {_named(living)}; name one with --pid")
     if pid is not None and pid not in living:
@@ -84,7 +83,7 @@ def ask(store: Store, line: str, pid: int | None = None) -> str:
 
 def speaks(store: Store, pid: int) -> bool:
     """Whether a driver can be asked."""
-    return any(path.stem == str(pid) and _answers(path) for path in _sockets(store))
+    return any(_process(path) == pid and _answers(path) for path in _here(_folder(store), "sock"))
 
 
 def _named(living: dict[int, Path]) -> str:
@@ -95,8 +94,22 @@ def _folder(store: Store) -> Path:
     return store.root / "drivers"
 
 
-def _sockets(store: Store) -> list[Path]:
-    return [path for path in sorted(_folder(store).glob("*.sock")) if path.stem.isdecimal()]
+def _here(folder: Path, kind: str) -> list[Path]:
+    """Files of this machine's drivers: another one's sockets are in a shared store too, and nobody here listens."""
+    ours = (path for path in sorted(folder.glob(f"*.{kind}")) if path.stem.partition("@")[2] == socket.gethostname())
+    return [path for path in ours if path.stem.partition("@")[0].isdecimal()]
+
+
+def _process(path: Path) -> int:
+    return int(path.stem.partition("@")[0])
+
+
+def _whereabouts(store: Store) -> str:
+    there = [driver for driver, alive in drivers(store) if alive and driver.host != socket.gethostname()]
+    if not there:
+        return "(--store, KDBENCH_STORE); `kdbench status` shows all"
+    named = ", ".join(f"process {driver.pid} on {driver.host}" for driver in there)
+    return f"from {socket.gethostname()}; a run is spoken with on its own machine: {named}"
 
 
 @contextmanager
@@ -110,21 +123,43 @@ def socket_or_none() -> Iterator[socket.socket | None]:
 
 
 def _bound(server: socket.socket, path: Path) -> bool:
-    """Make the socket's file, for its owner alone; what a killed driver left goes."""
+    """Make the socket's file, for its owner alone.
+
+    It gets its name once somebody listens: before, who asks would be told that nobody runs, and another driver would
+    take it for one that a killed driver left.
+    """
+    opening = path.with_suffix(".opening")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob("*.sock"):
-            if not _answers(old):
-                old.unlink(missing_ok=True)
+        _sweep(path.parent)
+        opening.unlink(missing_ok=True)  # a killed driver's that had this number
         before = os.umask(0o177)  # so that there is no moment in which others may connect
         try:
-            with _address(path) as address:
+            with _address(opening) as address:
                 server.bind(address)
         finally:
             os.umask(before)
         server.listen()
+        opening.rename(path)
     except OSError:  # a file system without sockets
         return False
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed drivers of this machine left."""
+    for path in [*_here(folder, "sock"), *(path for path in _here(folder, "opening") if not _lives(_process(path)))]:
+        if not _answers(path):
+            path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
     return True
 
 

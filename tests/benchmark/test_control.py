@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from kdbench.store.drivers import Sign
 from kdbench.store.records import Store
+from kdbench.store.talk import ask, listening
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +35,7 @@ def begun(forks: Any, job: Any, store: Path, until: Any) -> Callable[..., Any]:
 
     def start(*more: str | int) -> Any:
         process = forks.begin("run", *job, *MANY, *more)
-        until(lambda: done(store) and list(store.glob(f"drivers/{process.pid}.sock")), "a run that is under way")
+        until(lambda: done(store) and list(store.glob(f"drivers/{process.pid}@*.sock")), "a run that is under way")
         return process
 
     return start
@@ -98,7 +101,8 @@ def test_who_cannot_be_asked_is_said_and_what_the_dead_left_is_no_run(
     assert list(store.glob("drivers/*.sock"))
     assert f"no run in {store} can be spoken with" in call("ctl", "pause").error
     first = begun("-j", 1)
-    assert [path.stem for path in store.glob("drivers/*.sock")] == [str(first.pid)]  # a run sweeps what is stale
+    (only,) = store.glob("drivers/*.sock")  # a run sweeps what is stale
+    assert only.stem == f"{first.pid}@{socket.gethostname()}"
     second = begun("-j", 1)
     several = call("ctl", "pause").error
     assert "several runs are in" in several
@@ -126,10 +130,61 @@ def test_a_client_that_says_nothing_does_not_keep_others_from_speaking(
     process = begun("-j", 1)
     monkeypatch.chdir(store / "drivers")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
-        silent.connect(f"{process.pid}.sock")
+        silent.connect(f"{process.pid}@{socket.gethostname()}.sock")
         assert "paused" in call("ctl", "pause").out
         call("ctl", "stop")
     process.wait()
+
+
+def test_a_socket_has_its_name_once_somebody_listens_and_no_other_run_takes_it_for_a_dead_one_before(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, listen, seen = Store(store), socket.socket.listen, []
+
+    def late(server: socket.socket) -> None:
+        with monkeypatch.context() as other:  # a run that begins in this very moment
+            other.setattr(socket.socket, "listen", listen)
+            other.setattr(os, "getpid", os.getppid)
+            with listening(kept, str.upper):
+                seen.extend(path.name for path in store.glob("drivers/*.sock"))
+        listen(server)
+
+    monkeypatch.setattr(socket.socket, "listen", late)
+    with listening(kept, str.upper):
+        assert seen == [f"{os.getppid()}@{socket.gethostname()}.sock"]
+        assert ask(kept, "pause") == f"process {os.getpid()}: PAUSE"
+    assert not (store / "drivers").exists()
+
+
+def test_a_run_on_another_machine_keeps_its_socket_and_is_named(
+    call: Callable[..., Any], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Store(store)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(socket, "gethostname", lambda: "elsewhere")
+        there = listening(kept, str.upper)
+        there.__enter__()
+        sign = Sign(kept, "a matrix")
+        sign.write(1, (), 0.0, 1, None)
+    said = call("ctl", "pause").error
+    assert f"from {socket.gethostname()}; a run is spoken with on its own machine: process {os.getpid()} on " in said
+    with listening(kept, str.lower):  # sweeps what nobody listens to, which from here looks alike
+        assert ask(kept, "Pause") == f"process {os.getpid()}: pause"
+        assert len(list(store.glob("drivers/*.sock"))) == 2
+    sign.remove()
+    there.__exit__(None, None, None)
+    assert not (store / "drivers").exists()
+
+
+def test_what_a_run_leaves_that_dies_before_it_listens_goes_with_the_next(store: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (store / "drivers").mkdir(parents=True)
+    for name in (f"{dead.pid}@{socket.gethostname()}.opening", f"{os.getpid()}@{socket.gethostname()}.opening"):
+        (store / "drivers" / name).touch()  # the number of the second has come round again
+    with listening(Store(store), str.upper):
+        assert [path.suffix for path in (store / "drivers").iterdir()] == [".sock"]
+    assert not (store / "drivers").exists()
 
 
 @pytest.fixture
