@@ -189,7 +189,7 @@ def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
     the matrix run last.
 
     Predictions are kept as class probabilities, in half percents, and weights are left out: a hundred runs on 3,000
-    test windows need about 1.5 MB. Whoever has the folder makes every page of it again, or checks them, where neither
+    test windows need about 1 MB. Whoever has the folder makes every page of it again, or checks them, where neither
     the data nor the store are. A page that was there and that the records do not give any more is removed, and no other
     file.
     """

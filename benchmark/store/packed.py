@@ -7,7 +7,6 @@ taught from it.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -29,6 +28,7 @@ if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
     import numpy.typing as npt
 
     Arrays = dict[str, npt.NDArray[Any]]
+    Stacks = dict[str, dict[bytes, tuple[int, npt.NDArray[Any]]]]
 
 CELLS, PROBABILITIES = "cells.jsonl", "probabilities.npz"
 
@@ -39,13 +39,13 @@ JOURNAL = Path("tune", "journal.log")
 """What `tune` tried, where it was kept in the store."""
 
 UNIT = 200
-"""Probabilities are kept in half percents, as bytes; which class has the highest is kept as it is."""
+"""Probabilities are kept in half percents, as bytes."""
+
+SAID = 255
+"""Stands at the class of the highest, which is the run's own, always; its probability is what the others leave."""
 
 DIGITS = 4
 """Significant digits of what is kept of each epoch."""
-
-FINER = 10_000
-"""Units of what was packed before the unit stood beside it."""
 
 
 def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder: Path) -> None:
@@ -60,22 +60,20 @@ def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder
     Raises:
         KdbenchError: if a record or a file that belongs to one is damaged.
     """
-    import numpy as np
-
     lines: list[str] = []
-    kept: Arrays = {"unit": np.array(UNIT)}
+    stacks: Stacks = {}
     for digest in sorted(digests):
         record = store.record(digest)
         if record is None:
             continue
         line: dict[str, Any] = {"record": json.loads(record.to_json()), "curve": _rounded(store.curve(digest))}
         if record.status == "done":
-            line["arrays"] = dict(_packed(store.predictions(digest), kept))
+            line["arrays"] = dict(_packed(store.predictions(digest), stacks))
         if (took := deployed(store, digest)) is not None:
             line["deployed"] = took.plain
         lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / PROBABILITIES, _archive(kept))
+    write_whole(folder / PROBABILITIES, _archive(stacks))
     write_whole(folder / CELLS, "".join(f"{line}\n" for line in lines))
     _copy_memory(store.root, set(identities), folder)
 
@@ -94,7 +92,6 @@ def unpack(folder: Path, store: Store) -> None:
         raw = (folder / PROBABILITIES).read_bytes()
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             kept = dict(arrays)
-            unit = int(kept.pop("unit", FINER))
     except OSError as error:
         raise KdbenchError(
             f"{error.filename or folder}: {error.strerror or error}; wanted what `publish` wrote"
@@ -105,20 +102,14 @@ def unpack(folder: Path, store: Store) -> None:
         try:
             line = json.loads(text)
             record = Record.from_json(json.dumps(line["record"]))
-            predictions = (
-                {
-                    name: _unpacked(kept[at], unit) if name.endswith(LOGITS) else kept[at]
-                    for name, at in line["arrays"].items()
-                }
-                if "arrays" in line
-                else None
-            )
+            arrays = {name: kept[stack][at] for name, (stack, at) in line.get("arrays", {}).items()}
+            predictions = {name: _unpacked(a) if name.endswith(LOGITS) else a for name, a in arrays.items()}
             curve = str(line["curve"])
             took = Deployed.from_plain(line["deployed"]) if "deployed" in line else None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise KdbenchError(f"{path}, line {number}: {first_line(error)}") from None
         weights = {name: checksum for name, checksum in record.files.items() if name == WEIGHTS}
-        made = store.finish(record, curve=curve, predictions=predictions)
+        made = store.finish(record, curve=curve, predictions=predictions or None)
         # What taught a student is known by its hash, also where the weights themselves are not here.
         write_whole(store.folder(record.digest) / "record.json", replace(made, files=made.files | weights).to_json())
         if took is not None:
@@ -127,17 +118,20 @@ def unpack(folder: Path, store: Store) -> None:
         _write(store.root / path, (folder / path).read_bytes())
 
 
-def _packed(arrays: Arrays, kept: Arrays) -> Iterator[tuple[str, str]]:
-    """Keep a cell's arrays; yields the name of each with the name under which it is kept.
+def _packed(arrays: Arrays, stacks: Stacks) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Keep a cell's arrays; yields the name of each, in which stack it is and at which place.
 
-    What many cells share, such as the labels of the test windows or what their teacher says, is kept once.
+    What many cells share, such as the labels of the test windows or what their teacher says, is kept once. Arrays of
+    one kind lie in one stack, since what cells say of the same windows is alike and compresses better together.
     """
     for name, array in arrays.items():
         whole = _whole_numbers(array) if name.endswith(LOGITS) else array
-        shape = f"{whole.dtype} {whole.shape}".encode()
-        at = f"{name.removeprefix('teacher_')}-{hashlib.sha256(shape + whole.tobytes()).hexdigest()[:12]}"
-        kept[at] = whole
-        yield name, at
+        shape = "x".join(map(str, whole.shape))
+        stack = f"{name.removeprefix('teacher_')}-{whole.dtype.name}-{shape}"
+        places = stacks.setdefault(stack, {})
+        content = whole.tobytes()
+        places.setdefault(content, (len(places), whole))
+        yield name, (stack, places[content][0])
 
 
 def _rounded(curve: str) -> str:
@@ -159,37 +153,40 @@ def _digits(value: str) -> str:
     return value if exact.is_integer() else f"{exact:.{DIGITS}g}"
 
 
-def _archive(arrays: Arrays) -> bytes:
+def _archive(stacks: Stacks) -> bytes:
     """What ``numpy.load`` reads, compressed by LZMA, which makes it a fifth smaller than numpy's own does."""
     import numpy as np
 
     buffer = io.BytesIO()
     with ZipFile(buffer, "w", ZIP_LZMA) as archive:
-        for name, array in sorted(arrays.items()):
+        for name, places in sorted(stacks.items()):
             content = io.BytesIO()
-            np.lib.format.write_array(content, array, allow_pickle=False)
+            stack = np.stack([array for _, array in places.values()])
+            np.lib.format.write_array(content, stack, allow_pickle=False)
             archive.writestr(ZipInfo(f"{name}.npy"), content.getvalue(), ZIP_LZMA)  # undated
     return buffer.getvalue()
 
 
 def _whole_numbers(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
-    """Probabilities (N, C) of logits (N, C), in half percents; of equals the first is highest, as in logits."""
+    """Probabilities (N, C) of logits (N, C), in half percents, the first of the highest marked."""
     import numpy as np
 
     wide = logits.astype(np.float64)
     odds = np.exp(wide - wide.max(axis=1, keepdims=True))
     units: npt.NDArray[np.uint8] = np.rint(UNIT * odds / odds.sum(axis=1, keepdims=True)).astype(np.uint8)
-    said, rounded = wide.argmax(axis=1), units.argmax(axis=1)
-    rows = np.flatnonzero(said != rounded)
-    units[rows, said[rows]] += 1
+    units[np.arange(len(units)), wide.argmax(axis=1)] = SAID
     return units
 
 
-def _unpacked(units: npt.NDArray[np.unsignedinteger[Any]], unit: int) -> npt.NDArray[np.float32]:
-    """Logits of probabilities, what was rounded to none taken for a quarter of a unit."""
+def _unpacked(units: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits (N, C) of probabilities, what was rounded to none taken for a quarter of a unit."""
     import numpy as np
 
-    return np.log(np.maximum(units.astype(np.float64), 0.25) / unit).astype(np.float32)
+    said = units == SAID
+    others = np.where(said, 0, units.astype(np.float64))
+    left = np.maximum(UNIT - others.sum(axis=1), others.max(axis=1) + 1)  # above what rounding made its equal
+    odds = np.where(said, left[:, np.newaxis], np.maximum(others, 0.25))
+    return np.log(odds / UNIT).astype(np.float32)
 
 
 def _memory(root: Path) -> list[Path]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from kdbench.commands.publish import PAGES as PUBLISHED
 from kdbench.store.deployed import Deployed, keep_deployed, weights_of
-from kdbench.store.packed import FINER, UNIT, _rounded, unpack
+from kdbench.store.packed import SAID, UNIT, _rounded, _unpacked, _whole_numbers, unpack
 from kdbench.store.records import DEPLOY, Store
 
 PAGES = ["gain.png", "report.html", "runs.csv", "stats.md", "summary.csv", "table.bib", "table.md", "table.tex"]
@@ -147,20 +148,51 @@ def test_a_page_that_was_edited_is_named(paper: Path, call: Any) -> None:
 
 
 def test_probabilities_are_those_of_the_store_and_say_the_same_classes(
-    folder: Path, done: Path, cells: Callable[[Path], list[Path]]
+    folder: Path, done: Path, cells: Callable[[Path], list[Path]], tmp_path: Path
 ) -> None:
     lines = [json.loads(line) for line in (folder / "records" / "cells.jsonl").read_text().splitlines()]
     assert [line["record"]["digest"] for line in lines] == sorted(path.name for path in cells(done))
-    with np.load(folder / "records" / "probabilities.npz") as kept:
-        for line in lines:
-            there = Store(done).predictions(line["record"]["digest"])
-            assert line["arrays"].keys() == there.keys()
-            units = kept[line["arrays"]["logits"]]
-            odds = np.exp(there["logits"] - there["logits"].max(axis=1, keepdims=True))
-            np.testing.assert_allclose(units / UNIT, odds / odds.sum(axis=1, keepdims=True), atol=1.5 / UNIT)
-            assert (units.argmax(axis=1) == there["logits"].argmax(axis=1)).all()
-            for name in ("y", "person"):
-                np.testing.assert_array_equal(kept[line["arrays"][name]], there[name], strict=True)
+    with np.load(folder / "records" / "probabilities.npz") as stacks:
+        kept = dict(stacks)
+    unpack(folder / "records", Store(tmp_path / "again"))
+    for line in lines:
+        there = Store(done).predictions(line["record"]["digest"])
+        again = Store(tmp_path / "again").predictions(line["record"]["digest"])
+        assert line["arrays"].keys() == there.keys() == again.keys()
+        stack, at = line["arrays"]["logits"]
+        units, said = kept[stack][at], there["logits"].argmax(axis=1)
+        odds = np.exp(there["logits"] - there["logits"].max(axis=1, keepdims=True))
+        odds /= odds.sum(axis=1, keepdims=True)
+        assert (units.argmax(axis=1) == said).all()
+        assert (again["logits"].argmax(axis=1) == said).all()
+        assert ((units == SAID).sum(axis=1) == 1).all()
+        others = units != SAID
+        np.testing.assert_allclose(units[others] / UNIT, odds[others], atol=0.51 / UNIT)
+        np.testing.assert_allclose(np.exp(again["logits"]), odds, atol=odds.shape[1] / 2 / UNIT)
+        for name in ("y", "person"):
+            stack, at = line["arrays"][name]
+            np.testing.assert_array_equal(kept[stack][at], there[name], strict=True)
+            np.testing.assert_array_equal(again[name], there[name], strict=True)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        [[0.0, 0.0, -9.0], [-9.0, 1e-4, 0.0], [0.0] * 3, [-1e9, 0.0, -1e9], [5.0, 5.0, 5.0 + 1e-6]],
+        [[0.0], [3.0]],
+        [[0.0] * 11 + [1e-3], [1e-3] + [0.0] * 11],
+        np.zeros((0, 4)),
+    ],
+)
+def test_the_class_of_the_highest_is_kept_where_rounding_makes_it_an_equal(logits: npt.ArrayLike) -> None:
+    exact = np.asarray(logits, dtype=np.float64)
+    units = _whole_numbers(exact)
+    again = _unpacked(units)
+    assert again.shape == exact.shape
+    assert (units.argmax(axis=1) == exact.argmax(axis=1)).all()
+    assert (again.argmax(axis=1) == exact.argmax(axis=1)).all()
+    odds = np.exp(exact - exact.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(np.exp(again), odds / odds.sum(axis=1, keepdims=True), atol=exact.shape[1] / 2 / UNIT)
 
 
 def test_what_was_written_of_each_epoch_is_kept_in_four_digits(folder: Path, done: Path) -> None:
@@ -196,27 +228,6 @@ def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
         assert ended.code == 2
         assert ended.error.endswith("/new/records/cells.jsonl: No such file or directory; wanted what `publish` wrote")
     assert call("publish", tmp_path / "new", "--again", "--check").code == 2
-
-
-def test_what_was_packed_in_finer_units_before_these_were_named_is_read_as_it_was_meant(
-    paper: Path, call: Any, tmp_path: Path
-) -> None:
-    path = paper / "records" / "probabilities.npz"
-    with np.load(path) as kept:
-        assert int(kept["unit"]) == UNIT
-        finer = {
-            name: kept[name] * np.uint16(FINER // UNIT) if name.startswith("logits") else kept[name]
-            for name in kept.files
-            if name != "unit"
-        }
-    unpack(paper / "records", Store(tmp_path / "now"))
-    np.savez(path, **finer)
-    unpack(paper / "records", Store(tmp_path / "before"))
-    assert call("publish", paper, "--check").out == "all as their records say\n"
-    for digest in Store(tmp_path / "now").digests():
-        now, before = (Store(tmp_path / name).predictions(digest)["logits"] for name in ("now", "before"))
-        sure = now > np.log(0.5 / UNIT)  # what was rounded to none is known less finely
-        np.testing.assert_allclose(before[sure], now[sure], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cells.jsonl", "probabilities.npz"])

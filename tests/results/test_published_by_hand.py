@@ -21,14 +21,14 @@ Answers = dict[str, tuple[list[int], list[int]]]
 
 
 def answers(folder: Path) -> Answers:
-    with np.load(folder / "records" / "probabilities.npz") as kept:
-        found = {}
-        for line in (folder / "records" / "cells.jsonl").read_text(encoding="utf-8").splitlines():
-            cell = json.loads(line)
-            if "logits" in cell.get("arrays", {}):
-                said = kept[cell["arrays"]["logits"]].argmax(axis=1).tolist()
-                found[cell["record"]["digest"]] = kept[cell["arrays"]["y"]].tolist(), said
-        return found
+    with np.load(folder / "records" / "probabilities.npz") as stacks:
+        kept, found = dict(stacks), {}
+    for line in (folder / "records" / "cells.jsonl").read_text(encoding="utf-8").splitlines():
+        cell = json.loads(line)
+        if "logits" in cell.get("arrays", {}):
+            units, truth = (kept[stack][at] for stack, at in (cell["arrays"][name] for name in ("logits", "y")))
+            found[cell["record"]["digest"]] = truth.tolist(), units.argmax(axis=1).tolist()
+    return found
 
 
 def macro_f1(truth: list[int], said: list[int], classes: int) -> Fraction:

@@ -33,11 +33,11 @@ def readings() -> Scores:
     with (HERE / "runs.csv").open(encoding="utf-8", newline="") as file:
         runs = {line["digest"]: line for line in csv.DictReader(file) if line["status"] == "done"}
     found: Scores = {}
-    kept = np.load(HERE / "records" / "probabilities.npz")
+    kept = dict(np.load(HERE / "records" / "probabilities.npz"))
     for line in (HERE / "records" / "cells.jsonl").read_text(encoding="utf-8").splitlines():
         cell = json.loads(line)
         run = runs[cell["record"]["digest"]]
-        truth, odds = kept[cell["arrays"]["y"]], kept[cell["arrays"]["logits"]]
+        truth, odds = (kept[stack][at] for stack, at in (cell["arrays"]["y"], cell["arrays"]["logits"]))
         some = truth < ACTIVITIES
         twelve = f1(truth, odds.argmax(axis=1), odds.shape[1])
         six = f1(truth[some], odds[some, :ACTIVITIES].argmax(axis=1), ACTIVITIES)
