@@ -183,10 +183,9 @@ def _unpacked(units: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     import numpy as np
 
     said = units == SAID
-    others = np.where(said, 0, units.astype(np.float64))
-    left = np.maximum(UNIT - others.sum(axis=1), others.max(axis=1) + 1)  # above what rounding made its equal
-    odds = np.where(said, left[:, np.newaxis], np.maximum(others, 0.25))
-    return np.log(odds / UNIT).astype(np.float32)
+    others = np.where(said, 0, np.maximum(units.astype(np.float64), 0.25))
+    left = np.maximum(UNIT - others.sum(axis=1), others.max(axis=1) + 0.01)  # above what rounding made its equal
+    return np.log(np.where(said, left[:, np.newaxis], others) / UNIT).astype(np.float32)
 
 
 def _memory(root: Path) -> list[Path]:

@@ -17,6 +17,8 @@ pytest.importorskip("onnxscript")
 
 OPSET = 18
 SIZE = (3, 32, 4)
+QUICK = {"mlp", "cnn", "fcn", "lstm"}
+"""One of each kind of layer; the others take seconds each."""
 
 pytestmark = [
     # The exporter's own code, seen in torch 2.13.
@@ -39,7 +41,10 @@ class Logits(nn.Module):
         return logits
 
 
-@pytest.mark.parametrize("name", NETWORKS.names())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETWORKS.names()],
+)
 def test_an_exported_network_says_the_same_at_any_batch_size(build, name: str, tmp_path: Path) -> None:
     network = build(name, SIZE)
     generator = torch.Generator().manual_seed(2)

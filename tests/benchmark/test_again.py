@@ -110,6 +110,7 @@ def test_a_cell_fails_alone_and_is_known_by_how_it_failed(
     assert again.code == 0, again
 
 
+@pytest.mark.slow
 def test_a_method_that_never_stops_printing_does_not_fill_the_disk(
     forks: Any, trouble: Any, run: Any, copy: Path
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_method_that_never_stops_printing_does_not_fill_the_disk(
     assert log.read_text().endswith("[cut: more was printed than is kept]\n")
 
 
+@pytest.mark.slow
 def test_fail_fast_begins_nothing_more_and_a_later_run_does(forks: Any, plug: Any, sizes: Any, copy: Path) -> None:
     path = plug("breaks", BREAKS, "kdbench.methods: breaks = breaks:Breaks")
     run = ("run", *sizes, "-m", "breaks", "-m", "kd", "-m", "sp", "--seeds", "3", "--no-track", "-j", "1")

@@ -303,6 +303,7 @@ def test_an_archive_that_is_something_else_is_refused_and_left_alone(command: st
 FOLDER = Path(os.environ.get("KDBENCH_DATA") or "unset")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (FOLDER / "UCI HAR Dataset.zip").exists(), reason="KDBENCH_DATA names no folder with UCI HAR")
 def test_the_original_is_fetched_verified_shown_and_split(
     call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

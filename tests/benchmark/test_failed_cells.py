@@ -92,6 +92,7 @@ def test_a_method_that_raises_leaves_a_reason_and_a_traceback_until_it_is_retrie
     assert not (folder / "traceback.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_retry_that_fails_leaves_nothing_of_an_earlier_success(
     forks: Any, fragile: Any, run: Any, copy: Path, cells: Any
 ) -> None:

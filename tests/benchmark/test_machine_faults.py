@@ -43,6 +43,7 @@ def test_a_full_disk_is_noticed_before_anything_is_worked_for(forks: Any, mounte
     assert [path for path in disk.outside.rglob("*") if path.is_file() and path.name != "ballast"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_disk_that_fills_in_the_middle_stops_the_run_and_costs_nothing_that_is_done(
     jobs: int, forks: Any, mounted: Any, job: Any, same: Callable[[Path], None], cells: Any, tmp_path: Path

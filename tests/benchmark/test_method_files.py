@@ -43,6 +43,7 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_method_in_a_file_is_run_and_its_content_is_in_the_cell(
     jobs: int, forks: Any, mine: Path, store: Path
@@ -77,6 +78,7 @@ def test_a_cell_of_a_file_can_be_run_again_when_the_file_is_gone(
     assert "stale" not in call("status").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["changed", "absent"])
 def test_a_store_whose_file_is_absent_or_changed_can_be_read(damage: str, forks: Any, mine: Path, store: Path) -> None:
     first = forks("run", *TINY, "-m", mine, *RUN)

@@ -53,6 +53,7 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_network_in_a_file_teaches_and_learns_in_workers_and_its_content_is_in_the_cell(
     forks: Any, own: Path, store: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_run_whose_output_is_closed_or_full_ends_as_its_cells_do(shell: str, c
         assert b"student alone" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path(FULL).exists(), reason="there is no device that is always full")
 def test_cells_are_trained_and_kept_where_nothing_can_be_said(
     store: Path, cache: Path, job: Any, same: Any, tmp_path: Path
@@ -181,6 +182,7 @@ def test_a_name_that_is_no_text_is_refused_in_a_line(args: list[str], call: Any,
     assert re.search(r"r(\\xff|\\udcff|\N{REPLACEMENT CHARACTER})n", ended.err), ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_files_and_folders_whose_names_are_no_text_are_worked_with(forks: Any, tmp_path: Path, job: Any) -> None:
     odd = tmp_path / ODD

@@ -163,6 +163,7 @@ TINY = ("-d", "synthetic(people=4, windows=4, length=32)", "-p", "mlp(hidden=16)
 TINY += ("-S", "recipe.epochs=1", "-S", "recipe.batch_size=16")
 
 
+@pytest.mark.slow
 def test_everyone_is_left_out_once_from_the_command_line_to_the_table(call: Any) -> None:
     everyone = (*TINY, "--protocol", "leave-one-person-out")
     assert "12 cells, 0 done, 12 to run" in call("plan", *everyone).out
@@ -184,6 +185,7 @@ def test_everyone_is_left_out_once_from_the_command_line_to_the_table(call: Any)
     assert float(mean) == pytest.approx(sum(float(row["accuracy"]) for row in rows if row["row"] == "kd") / 4)
 
 
+@pytest.mark.slow
 def test_each_fold_judges_another_person(call: Any, store: Path) -> None:
     assert call("run", *TINY, "--protocol", "leave-one-person-out", "-j", "1", "--no-track").code == 0
     runs = Store(store)
@@ -193,6 +195,7 @@ def test_each_fold_judges_another_person(call: Any, store: Path) -> None:
     assert len(set().union(*judged.values())) == 4
 
 
+@pytest.mark.slow
 def test_a_table_of_a_protocol_that_leaks_says_so_loudly(call: Any, tmp_path: Path) -> None:
     ended = call("run", *TINY, "--protocol", "random-leaky-v1", "-j", "1", "--no-track")
     for text in (ended.out, call("table").out):

@@ -123,6 +123,7 @@ def test_a_built_in_name_claimed_from_outside_names_who(forks: Any, plug: Any, s
     assert ended.error == "'kd' in methods is built in and claimed by thief:Hard too"
 
 
+@pytest.mark.slow
 def test_results_older_than_their_source_are_stale_until_they_are_run_again(
     forks: Any, outside: Any, sizes: Any, done: Path, copy: Path, cells: Any
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_broken_plug_in_breaks_only_itself(broken: str, forks: Any, plug: Any)
     assert planned.code == 0, planned.err
 
 
+@pytest.mark.slow
 def test_a_store_can_be_read_where_a_plug_in_is_absent(forks: Any, outside: Any, sizes: Any, copy: Path) -> None:
     assert forks("run", *sizes, "-m", "hard", "--no-track", "-j", 1, path=[outside()]).code == 0
     for command in ("status", "table"):

@@ -65,6 +65,7 @@ def weights(plan: Plan, root: Path) -> dict[tuple[str, str], torch.Tensor]:
     return {(row, key): value for row, each in rows.items() for key, value in read_weights(store, each, cpu).items()}
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_gives_other_weights_and_the_same_ones_when_it_was_broken_off(
     selection: Selection, where: Runtime, done: Path, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_plan_run_status_and_table_count_cells_and_each_once(call: Callable[...,
     assert "; 5 of 10 cells trained;" in call("table", *SHARED, *more).out
 
 
+@pytest.mark.slow
 def test_the_plan_says_how_long_once_something_is_finished(call: Callable[..., Any]) -> None:
     assert "\nhow long: not known yet, " in call("plan", *SHARED).out
     assert call("run", *SHARED, "--no-track", "-j", 1).code == 0
@@ -162,6 +163,7 @@ def test_status_shows_as_at_work_only_what_a_living_process_does(
     assert re.search(r"\nstopped: \w{20} .* teacher alone seed 0: epoch \d+/100000(\n|$)", status)
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_or_is_stopped_leaves_no_sign(watched: Callable[..., Watched], call: Any, job: Any) -> None:
     assert call("run", *job, "--no-track", "-j", 1).code == 0
     run = watched()
@@ -232,6 +234,7 @@ def test_cells_are_listed_by_state_and_as_json(call: Callable[..., Any], copy: P
     assert "done" in refused.err
 
 
+@pytest.mark.slow
 def test_a_status_that_is_watched_ends_when_nothing_runs(forks: Any, call: Any, sizes: Any, until: Any) -> None:
     run = forks.begin("run", *sizes, "-m", "kd", "-S", "recipe.epochs=60", "--no-track", "-j", "1")
     until(lambda: "\nrunning" in call("status").out, "a sign of life")

@@ -89,6 +89,7 @@ def test_a_class_that_nobody_has_in_training_gets_no_probability_and_its_column(
     np.testing.assert_array_equal(again.probabilities(x), found)
 
 
+@pytest.mark.slow
 def test_it_is_run_on_the_people_and_seeds_of_the_networks_and_stands_unranked(session: Session) -> None:
     ran = session.run(jobs=1, track=False)
     assert ran.exit_code == 0
@@ -136,6 +137,7 @@ def test_it_sees_the_channels_that_the_student_sees(chosen: Selection, where: An
     assert "channels" not in dict(every.student.settings)
 
 
+@pytest.mark.slow
 def test_it_is_kept_gone_on_with_and_the_same_again(
     call: Callable[..., Any], sizes: tuple[str, ...], store: Path, cells: Callable[[Path], list[Path]]
 ) -> None:
@@ -152,6 +154,7 @@ def test_it_is_kept_gone_on_with_and_the_same_again(
     assert "Random forests" in (store.parent / "t.bib").read_text()
 
 
+@pytest.mark.slow
 def test_it_is_stale_where_its_code_changed_and_networks_are_not(session: Session, store: Path) -> None:
     session.run(jobs=1, track=False)
     plan = session.plan()
@@ -168,6 +171,7 @@ def test_it_is_stale_where_its_code_changed_and_networks_are_not(session: Sessio
     assert {"reference" in each for each in code} == {True, False}
 
 
+@pytest.mark.slow
 def test_damaged_predictions_of_a_reference_are_found(session: Session, store: Path) -> None:
     session.run(jobs=1, track=False)
     digest = of_reference(session)[0].digest

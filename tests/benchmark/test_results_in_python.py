@@ -18,6 +18,7 @@ from kdbench.methods.kd import KD
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_documented_code_runs_and_gives_what_it_says(tmp_path: Path, cache: Path, monkeypatch: Any) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.setenv("KDBENCH_CACHE", str(cache))

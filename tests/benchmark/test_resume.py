@@ -166,6 +166,7 @@ def test_two_workers_of_which_one_dies_give_the_same_bits_as_one_process(
     assert forks(*table, **outside).out == forks(*table, "--store", tmp_path / "one", **outside).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_cell_whose_process_dies_again_and_again_fails_alone(
     jobs: int, forks: Any, plug: Any, sizes: Any, copy: Path, cells: Any, tmp_path: Path
@@ -199,6 +200,7 @@ def test_a_worker_that_is_killed_while_it_starts_is_replaced(forks: Any, job: An
     assert "; 4 cells trained;" in ended.out
 
 
+@pytest.mark.slow
 def test_workers_whose_parent_is_killed_leave_and_the_run_can_go_on(
     forks: Any, code: Any, digest: Any, until: Any, where: Runtime, call: Any, job: Any, same: Any
 ) -> None:
@@ -218,6 +220,7 @@ def test_workers_whose_parent_is_killed_leave_and_the_run_can_go_on(
 STOPPED = "stopped; finished cells and checkpoints are kept, run the same command again to go on"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "jobs", "code"),
     [
@@ -298,6 +301,7 @@ def test_workers_that_are_stopped_do_not_keep_a_run_from_ending(slow: Any, until
     until(lambda: all(map(gone, trained_by)), "the workers' end", seconds=5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_pressed_thirty_times_is_no_traceback(slow: Any, until: Any) -> None:
     process, trained_by = slow(1)
     for _ in range(30):

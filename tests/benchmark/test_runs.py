@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 TINY = ("-d", "synthetic(people=4, windows=1, length=16)", "-p", "mlp(hidden=8):mlp(hidden=4)", "-S", "recipe.epochs=1")
 RUN = ("--no-track", "-j", 1)
 
@@ -19,6 +21,7 @@ def identity(root: Path, name: str) -> str:
     return path.stem
 
 
+@pytest.mark.slow
 def test_the_matrices_of_a_store_are_listed_and_any_is_named(call: Callable[..., Any], store: Path) -> None:
     assert call("run", *TINY, "-m", "kd", "--name", "first", *RUN).code == 0
     assert call("run", *TINY, "-m", "dkd", "--name", "second", *RUN).code == 0
@@ -35,6 +38,7 @@ def test_the_matrices_of_a_store_are_listed_and_any_is_named(call: Callable[...,
     assert "| kd " in call("table").out
 
 
+@pytest.mark.slow
 def test_the_json_that_a_store_holds_is_a_matrix(call: Callable[..., Any], store: Path) -> None:
     assert call("run", *TINY, "-m", "kd", "--name", "first", *RUN).code == 0
     (path,) = (store / "matrices").glob("*.json")
@@ -45,6 +49,7 @@ def test_the_json_that_a_store_holds_is_a_matrix(call: Callable[..., Any], store
     assert call("plan", "-c", path).err.startswith(f"error: {path}: wanted a table")
 
 
+@pytest.mark.slow
 def test_a_copied_store_shows_the_matrix_that_was_run_last(
     call: Callable[..., Any], store: Path, tmp_path: Path
 ) -> None:
@@ -57,6 +62,7 @@ def test_a_copied_store_shows_the_matrix_that_was_run_last(
     assert call("status", "--store", copied).out.startswith("alfa in ")
 
 
+@pytest.mark.slow
 def test_another_matrix_that_is_not_finished_is_named(call: Callable[..., Any], store: Path) -> None:
     assert call("run", *TINY, "-m", "kd", "--name", "study", *RUN).code == 0
     (record, *_) = store.glob("*/record.json")

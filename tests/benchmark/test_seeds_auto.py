@@ -21,6 +21,7 @@ from kdbench.store.records import Store
 from kdbench.store.talk import ask
 
 
+@pytest.mark.slow
 def test_seeds_are_added_up_to_the_budget_and_the_caption_says_so(call: Any) -> None:
     job = ("-d", "synthetic(people=12, windows=2, length=32)", "-p", "mlp(hidden=16):mlp(hidden=8)", "-m", "kd")
     job += ("-S", "recipe.epochs=1", "--seeds", "auto", "--max-seeds", "4")

@@ -53,6 +53,7 @@ def test_a_first_run_trains_and_shows_a_table_and_a_second_trains_nothing(
     assert "4 cells, 4 done, 0 to run\n" in call("plan", *job).out
 
 
+@pytest.mark.slow
 def test_without_options_the_matrix_run_last_is_shown(call: Callable[..., Any], copy: Path, job: Any) -> None:
     table = call("table")
     assert table.code == 0
@@ -185,6 +186,7 @@ def test_python_can_do_what_the_command_line_does(where: Runtime, selection: Sel
     assert "| hmkd " in session.table("markdown", ("macro_f1",))
 
 
+@pytest.mark.slow
 def test_random_streams_and_threads_of_the_caller_are_left_alone(
     where: Runtime, selection: Selection, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +250,7 @@ kdbench("track", "rebuild")
 """
 
 
+@pytest.mark.slow
 def test_without_the_packages_that_are_not_needed_everything_else_works(
     job: Any, cache: Path, store: Path, same: Callable[[Path], None]
 ) -> None:

@@ -54,6 +54,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[list[str], list[str], int]:
     return trained, elsewhere, code
 
 
+@pytest.mark.slow
 def test_three_runs_of_overlapping_matrices_train_each_cell_exactly_once(
     driver: Callable[..., subprocess.Popen[str]], selection: Selection, where: Runtime
 ) -> None:
@@ -70,6 +71,7 @@ def test_three_runs_of_overlapping_matrices_train_each_cell_exactly_once(
     assert not list(where.store.glob("claims/*"))
 
 
+@pytest.mark.slow
 def test_a_cell_held_elsewhere_is_waited_for_and_run_here_when_it_is_let_go_of(
     driver: Callable[..., subprocess.Popen[str]], selection: Selection, where: Runtime
 ) -> None:
@@ -89,6 +91,7 @@ def test_a_cell_held_elsewhere_is_waited_for_and_run_here_when_it_is_let_go_of(
     assert (sorted(trained), elsewhere, code) == (sorted(plan.cells), [], 0)
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_held_is_taken_over(
     driver: Callable[..., subprocess.Popen[str]], selection: Selection, where: Runtime
 ) -> None:

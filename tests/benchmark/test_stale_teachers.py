@@ -42,6 +42,7 @@ def net(plug: Callable[..., Path]) -> Callable[[str], list[Path]]:
     return lambda scale: [plug("net", NET.replace("SCALE", scale), "kdbench.architectures: net = net:Net")]
 
 
+@pytest.mark.slow
 def test_a_stale_teacher_is_refused_before_it_teaches_and_all_is_fresh_after_run_stale(
     forks: Any, net: Any, store: Path, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_a_stale_teacher_is_refused_before_it_teaches_and_all_is_fresh_after_run
     assert clean == again
 
 
+@pytest.mark.slow
 def test_whoever_was_taught_by_other_weights_is_stale_until_it_is_taught_again(
     forks: Any, net: Any, store: Path
 ) -> None:

@@ -79,6 +79,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.slow
 def test_records_are_stale_exactly_where_their_code_changed(tmp_path: Path, cache: Path) -> None:
     package = tmp_path / "copy" / "kdbench"
     for name, part in {".": kdbench, "methods": kdbench.methods, "architectures": kdbench.architectures}.items():

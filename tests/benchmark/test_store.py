@@ -199,6 +199,7 @@ def study(tmp_path: Path) -> Path:
 OWN = ("-p", "mlp(hidden=8):mlp(hidden=4)", "-m", "kd", "-S", "recipe.epochs=1", "-S", "recipe.batch_size=8")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # mlflow's own
 def test_results_are_read_where_the_data_are_not(
     call: Callable[..., Any], store: Path, study: Path, tmp_path: Path
@@ -220,6 +221,7 @@ def test_results_are_read_where_the_data_are_not(
     assert call("run", *job, "--no-track").error == gone
 
 
+@pytest.mark.slow
 def test_a_dataset_of_ones_own_is_known_by_its_content_and_its_name_wherever_it_lies(
     call: Callable[..., Any], store: Path, study: Path, cells: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_folder_that_the_machine_cannot_write_is_its_failure_and_not_the_reque
     assert "or no folder, since the machine failed" in docs.read_text(encoding="utf-8").partition("\n| 1 |")[2][:200]
 
 
+@pytest.mark.slow
 def test_a_reference_is_refused_since_it_is_no_network(
     call: Any, copy: Path, job: tuple[str, ...], tmp_path: Path
 ) -> None:

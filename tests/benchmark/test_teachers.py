@@ -55,6 +55,7 @@ def test_the_ledger_lists_each_teacher_with_its_score_and_pupils(call: Callable[
     assert "no 'nope' in" in call("teachers", "--metric", "nope").error
 
 
+@pytest.mark.slow
 def test_a_gate_that_refuses_runs_nobody_whose_teacher_is_no_better(call: Callable[..., Any], store: Path) -> None:
     ended = call("run", *BOTH, "--teacher-gate", "refuse", "--seeds", 2)
     assert ended.code == 0, ended.err
@@ -71,6 +72,7 @@ def test_a_gate_that_refuses_runs_nobody_whose_teacher_is_no_better(call: Callab
     assert {each["state"] for each in states(call)} == {"done"}
 
 
+@pytest.mark.slow
 def test_a_refusing_gate_agrees_with_the_mark_in_the_table(call: Callable[..., Any], store: Path) -> None:
     assert call("run", *BOTH, "--seeds", 2).code == 0
     where = runtime(store=store, cache=store.parent / "cache", device="cpu")
@@ -93,6 +95,7 @@ def test_a_gate_waits_for_the_two_networks_alone_and_not_for_what_they_are_set_b
     assert any(cell.fitted for cell in plan.cells.values())
 
 
+@pytest.mark.slow
 def test_a_shard_runs_what_its_gate_must_know(call: Callable[..., Any], store: Path) -> None:
     for part in ("1/2", "2/2"):
         one = store / part[0]
@@ -104,6 +107,7 @@ def test_a_shard_runs_what_its_gate_must_know(call: Callable[..., Any], store: P
     assert both[0] == both[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["pt", "wrapped", "parallel", "safetensors"])
 def test_weights_of_ones_own_teach(
     call: Callable[..., Any],
@@ -197,6 +201,7 @@ def test_what_is_no_teacher_is_refused_in_a_line(
     assert "no imported teacher begins with 'abc'" in call("plan", *job, "--teacher", "abc").error
 
 
+@pytest.mark.slow
 def test_imported_weights_that_are_damaged_or_for_another_network_are_not_used(
     call: Callable[..., Any], copy: Path, job: Any, weights: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ def environment(store: Path, cache: Path) -> dict[str, str]:
     return {**os.environ, "KDBENCH_STORE": str(store), "KDBENCH_CACHE": str(cache), "TERM": "xterm", "COLUMNS": "80"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_terminal_of_80_columns_shows_a_bar_the_count_and_the_time_left(
@@ -48,6 +49,7 @@ def test_a_terminal_of_80_columns_shows_a_bar_the_count_and_the_time_left(
     assert "Answer (macro-F1" in text
 
 
+@pytest.mark.slow
 def test_the_python_example_of_the_readme_runs_as_a_script(
     environment: dict[str, str], tmp_path: Path, job: list[str]
 ) -> None:
@@ -61,6 +63,7 @@ def test_the_python_example_of_the_readme_runs_as_a_script(
     assert "Answer (macro-F1" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_for_its_workers(environment: dict[str, str], tmp_path: Path, job: list[str]) -> None:
     options = dict(zip(map(str, job[::2]), map(str, job[1::2]), strict=True))
     small = f"datasets=({options['-d']!r},), pairs=({options['-p']!r},), settings=({options['-S']!r},)"

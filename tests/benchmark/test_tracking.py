@@ -129,6 +129,7 @@ def test_the_database_holds_the_matrix_its_cells_their_settings_their_epochs_and
     assert {run["tags"]["method"] for run in runs.values()} == {"teacher alone", "student alone", "kd", "hmkd"}
 
 
+@pytest.mark.slow
 def test_a_second_run_adds_nothing_and_what_is_lost_is_written_again(forks: Any, job: Any, tracked: Path) -> None:
     before = read(tracked)
     assert forks("run", *job, "-j", 1).code == 0
@@ -155,6 +156,7 @@ mirror.write_matrix(store, {identity!r}, Target(store.root))
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_older_one_s_place(
     forks: Any, job: Any, tracked: Path, cells: Callable[[Path], list[Path]]
 ) -> None:
@@ -182,6 +184,7 @@ def test_what_a_killed_writer_left_is_taken_away_and_a_newer_record_takes_its_ol
     assert stable(read(tracked)) == stable(runs), "what was written of the failed cell is left somewhere"
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_store_at_once_both_end_well_with_the_same_results(
     forks: Any, job: Any, store: Path, same: Callable[[Path], None]
 ) -> None:
@@ -203,6 +206,7 @@ def test_what_is_not_to_be_tracked_makes_no_database(forks: Any, job: Any, copy:
     assert not any("mlflow" in path.name for path in copy.iterdir())
 
 
+@pytest.mark.slow
 def test_a_database_that_is_none_is_named_after_the_table_is_shown(forks: Any, job: Any, copy: Path) -> None:
     (copy / "mlflow.db").write_bytes(b"garbage" * 1000)
     ended = forks("run", *job)

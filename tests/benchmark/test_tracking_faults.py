@@ -72,6 +72,7 @@ def test_a_store_of_any_name_is_tracked_in_itself(name: str, forks: Any, job: An
     assert len(list(root.glob("mlartifacts/*/artifacts/table/table.md"))) == 1
 
 
+@pytest.mark.slow
 def test_a_copied_store_is_tracked_where_it_is(forks: Any, job: Any, first: Path, tmp_path: Path) -> None:
     old, moved = tmp_path / "old" / "runs", tmp_path / "moved"
     shutil.copytree(first, old)
@@ -99,6 +100,7 @@ def test_names_that_mlflow_refuses_are_replaced_and_stay_apart() -> None:
     assert text("a\udcffb") == r"a\udcffb"
 
 
+@pytest.mark.slow
 def test_losses_with_names_that_mlflow_refuses_are_tracked_and_found_again(
     forks: Any, job: Any, copy: Path, cells: Callable[[Path], list[Path]]
 ) -> None:
