@@ -60,7 +60,7 @@ def ask(store: Store, line: str, pid: int | None = None) -> str:
     Raises:
         KdbenchError: if none runs, several do, it is another user's, or it does not answer.
     """
-    living = {_process(path): path for path in _here(_folder(store), "sock") if _answers(path)}
+    living = {pid: path for pid, path in _here(_folder(store), "sock").items() if _answers(path)}
     if not living:
         raise KdbenchError(f"no run in {store.root} can be spoken with {_whereabouts(store)}")
     if pid is None and len(living) > 1:
@@ -83,7 +83,8 @@ def ask(store: Store, line: str, pid: int | None = None) -> str:
 
 def speaks(store: Store, pid: int) -> bool:
     """Whether a driver can be asked."""
-    return any(_process(path) == pid and _answers(path) for path in _here(_folder(store), "sock"))
+    path = _here(_folder(store), "sock").get(pid)
+    return path is not None and _answers(path)
 
 
 def _named(living: dict[int, Path]) -> str:
@@ -94,14 +95,14 @@ def _folder(store: Store) -> Path:
     return store.root / "drivers"
 
 
-def _here(folder: Path, kind: str) -> list[Path]:
-    """Files of this machine's drivers: another one's sockets are in a shared store too, and nobody here listens."""
-    ours = (path for path in sorted(folder.glob(f"*.{kind}")) if path.stem.partition("@")[2] == socket.gethostname())
-    return [path for path in ours if path.stem.partition("@")[0].isdecimal()]
-
-
-def _process(path: Path) -> int:
-    return int(path.stem.partition("@")[0])
+def _here(folder: Path, kind: str) -> dict[int, Path]:
+    """Files of this machine's drivers, by process; another's are in a shared store too, and nobody here listens."""
+    found = {}
+    for path in sorted(folder.glob(f"*.{kind}")):
+        pid, _, host = path.stem.partition("@")
+        if pid.isdecimal() and host == socket.gethostname():
+            found[int(pid)] = path
+    return found
 
 
 def _whereabouts(store: Store) -> str:
@@ -148,9 +149,10 @@ def _bound(server: socket.socket, path: Path) -> bool:
 
 def _sweep(folder: Path) -> None:
     """Remove what killed drivers of this machine left."""
-    for path in [*_here(folder, "sock"), *(path for path in _here(folder, "opening") if not _lives(_process(path)))]:
-        if not _answers(path):
-            path.unlink(missing_ok=True)
+    silent = [path for path in _here(folder, "sock").values() if not _answers(path)]
+    unborn = [path for pid, path in _here(folder, "opening").items() if not _lives(pid)]
+    for path in silent + unborn:
+        path.unlink(missing_ok=True)
 
 
 def _lives(pid: int) -> bool:
@@ -158,8 +160,8 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
-        return True
+    except PermissionError:
+        pass  # another user's
     return True
 
 

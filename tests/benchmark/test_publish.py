@@ -192,7 +192,7 @@ def test_the_class_of_the_highest_is_kept_where_rounding_makes_it_an_equal(logit
     assert again.shape == exact.shape
     assert (units.argmax(axis=1) == exact.argmax(axis=1)).all()
     assert (again.argmax(axis=1) == exact.argmax(axis=1)).all()
-    np.testing.assert_array_equal(_whole_numbers(again), units)  # a published folder gives what it was given
+    np.testing.assert_array_equal(_whole_numbers(again), units)
     odds = np.exp(exact - exact.max(axis=1, keepdims=True))
     np.testing.assert_allclose(np.exp(again), odds / odds.sum(axis=1, keepdims=True), atol=exact.shape[1] / 2 / UNIT)
 
