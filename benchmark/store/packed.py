@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import lzma
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
     Arrays = dict[str, npt.NDArray[Any]]
     Stacks = dict[str, dict[bytes, tuple[int, npt.NDArray[Any]]]]
 
-CELLS, PROBABILITIES = "cells.jsonl", "probabilities.npz"
+CELLS, PROBABILITIES = "cells.jsonl.xz", "probabilities.npz"
 
 LOGITS = "logits"
 """How names of arrays end that are kept as probabilities."""
@@ -74,7 +75,7 @@ def pack(store: Store, digests: Iterable[str], identities: Iterable[str], folder
         lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / PROBABILITIES, _archive(stacks))
-    write_whole(folder / CELLS, "".join(f"{line}\n" for line in lines))
+    write_whole(folder / CELLS, lzma.compress("".join(f"{line}\n" for line in lines).encode()))
     _copy_memory(store.root, set(identities), folder)
 
 
@@ -88,7 +89,7 @@ def unpack(folder: Path, store: Store) -> None:
 
     path = folder / CELLS
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        packed = path.read_bytes()
         raw = (folder / PROBABILITIES).read_bytes()
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
             kept = dict(arrays)
@@ -98,6 +99,10 @@ def unpack(folder: Path, store: Store) -> None:
         ) from None
     except Exception as error:  # numpy raises many kinds where a header is not what it should be
         raise KdbenchError(f"{folder / PROBABILITIES} is damaged: {first_line(error)}") from None
+    try:
+        lines = lzma.decompress(packed).decode("utf-8").splitlines()
+    except (lzma.LZMAError, ValueError) as error:
+        raise KdbenchError(f"{path} is damaged: {first_line(error)}") from None
     for number, text in enumerate(lines, start=1):
         try:
             line = json.loads(text)

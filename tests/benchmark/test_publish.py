@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 import shutil
 from collections.abc import Callable
 from itertools import chain
@@ -38,6 +39,11 @@ def paper(folder: Path, tmp_path: Path) -> Path:
     """A copy of it, to be written."""
     shutil.copytree(folder, tmp_path / "paper")
     return tmp_path / "paper"
+
+
+def packed_lines(folder: Path) -> list[dict[str, Any]]:
+    text = lzma.decompress((folder / "records" / "cells.jsonl.xz").read_bytes())
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_a_folder_has_every_page_and_the_table_is_that_of_the_store(folder: Path, call: Any, copy: Path) -> None:
@@ -151,7 +157,7 @@ def test_a_page_that_was_edited_is_named(paper: Path, call: Any) -> None:
 def test_probabilities_are_those_of_the_store_and_say_the_same_classes(
     folder: Path, done: Path, cells: Callable[[Path], list[Path]], tmp_path: Path
 ) -> None:
-    lines = [json.loads(line) for line in (folder / "records" / "cells.jsonl").read_text().splitlines()]
+    lines = packed_lines(folder)
     assert [line["record"]["digest"] for line in lines] == sorted(path.name for path in cells(done))
     with np.load(folder / "records" / "probabilities.npz") as stacks:
         kept = dict(stacks)
@@ -198,7 +204,7 @@ def test_the_class_of_the_highest_is_kept_where_rounding_makes_it_an_equal(logit
 
 
 def test_what_was_written_of_each_epoch_is_kept_in_four_digits(folder: Path, done: Path) -> None:
-    lines = [json.loads(line) for line in (folder / "records" / "cells.jsonl").read_text().splitlines()]
+    lines = packed_lines(folder)
     shorter = 0
     for line in lines:
         there = Store(done).curve(line["record"]["digest"])
@@ -228,11 +234,12 @@ def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
     for option in ("--again", "--check"):
         ended = call("publish", tmp_path / "new", option)
         assert ended.code == 2
-        assert ended.error.endswith("/new/records/cells.jsonl: No such file or directory; wanted what `publish` wrote")
+        missing = tmp_path / "new" / "records" / "cells.jsonl.xz"
+        assert ended.error == f"{missing}: No such file or directory; wanted what `publish` wrote"
     assert call("publish", tmp_path / "new", "--again", "--check").code == 2
 
 
-@pytest.mark.parametrize("name", ["cells.jsonl", "probabilities.npz"])
+@pytest.mark.parametrize("name", ["cells.jsonl.xz", "probabilities.npz"])
 def test_damaged_records_are_named_and_no_page_is_written(name: str, paper: Path, call: Any) -> None:
     path = paper / "records" / name
     path.write_bytes(path.read_bytes()[:-400])

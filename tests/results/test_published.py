@@ -10,7 +10,7 @@ import pytest
 from kdbench.commands.publish import differing
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
-FOLDERS = sorted(path.parents[1].name for path in PUBLISHED.glob("*/records/cells.jsonl"))
+FOLDERS = sorted(path.parents[1].name for path in PUBLISHED.glob("*/records/cells.jsonl.xz"))
 
 
 SMALL = ("micro", "networks-gpu", "quick")

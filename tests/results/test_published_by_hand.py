@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "published"
-FOLDERS = sorted(path.parents[1] for path in PUBLISHED.glob("*/records/cells.jsonl"))
+FOLDERS = sorted(path.parents[1] for path in PUBLISHED.glob("*/records/cells.jsonl.xz"))
 Answers = dict[str, tuple[list[int], list[int]]]
 """What was so and what was said of each test window, by cell."""
 
@@ -23,7 +24,7 @@ Answers = dict[str, tuple[list[int], list[int]]]
 def answers(folder: Path) -> Answers:
     with np.load(folder / "records" / "probabilities.npz") as stacks:
         kept, found = dict(stacks), {}
-    for line in (folder / "records" / "cells.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in lzma.decompress((folder / "records" / "cells.jsonl.xz").read_bytes()).splitlines():
         cell = json.loads(line)
         if "logits" in cell.get("arrays", {}):
             units, truth = (kept[stack][at] for stack, at in (cell["arrays"][name] for name in ("logits", "y")))

@@ -6,6 +6,7 @@ changes of posture are left out, and the likeliest of the six activities is what
 
 import csv
 import json
+import lzma
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -34,7 +35,7 @@ def readings() -> Scores:
         runs = {line["digest"]: line for line in csv.DictReader(file) if line["status"] == "done"}
     found: Scores = {}
     kept = dict(np.load(HERE / "records" / "probabilities.npz"))
-    for line in (HERE / "records" / "cells.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in lzma.decompress((HERE / "records" / "cells.jsonl.xz").read_bytes()).splitlines():
         cell = json.loads(line)
         run = runs[cell["record"]["digest"]]
         truth, odds = (kept[stack][at] for stack, at in (cell["arrays"]["y"], cell["arrays"]["logits"]))
