@@ -54,6 +54,33 @@ def test_the_gain_from_tuning_is_the_seed_matched_difference_of_both_runs(ran: P
     assert float(lines["kd"]["tuned gain"]) == pytest.approx(sum(gain) / 2)
 
 
+def test_over_several_blocks_the_average_comes_first_and_p_is_corrected_over_its_rows(
+    call: Any, tmp_path: Path
+) -> None:
+    other = SMALL.replace("people=6", "people=9")
+    ask = (*RUN, "-d", other)
+    found = preset(tmp_path / "preset.toml", KD, ALONE, replace(KD, dataset=other), replace(ALONE, dataset=other))
+    assert call(*ask).code == 0
+    assert call(*ask, "--preset", found).code == 0
+    text = call("table", "--beside-default", "--format", "csv", "--metric", "macro_f1").out
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [line["dataset"] for line in lines] == [name for name in ("average", SMALL, other) for _ in range(3)]
+    for number, line in enumerate(lines[:3]):
+        for key in ("default mean", "tuned mean", "from tuning"):
+            each = [float(lines[number + block][key]) for block in (3, 6)]
+            assert float(line[key]) == pytest.approx(sum(each) / 2)
+    for block in (lines[:3], lines[3:6], lines[6:]):
+        ordered = sorted((float(line["p"]), float(line["adjusted p"])) for line in block)
+        least = [min(1.0, p * (3 - rank)) for rank, (p, _) in enumerate(ordered)]
+        assert [adjusted for _, adjusted in ordered] == pytest.approx([max(least[: n + 1]) for n in range(3)])
+    page = call("table", "--beside-default").out
+    assert page.index("## Macro-F1, average over 2 blocks") < page.index(f"## Macro-F1 on {SMALL}")
+    assert (
+        "(macro-F1, points; p at most 0.05 over people and seeds, Holm's correction over the rows of a sheet): " in page
+    )
+    assert "average over 2 blocks: no row" in page or "average over 2 blocks: kd" in page
+
+
 def test_the_page_says_what_is_shown_and_who_taught(ran: Path, call: Any) -> None:
     text = call("table", "--beside-default").out
     assert f"## Macro-F1 on {SMALL}, {PAIR}" in text
