@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import LOWER_IS_BETTER, title
-from kdbench.results.pages.cells import EMPTY, average_cell, score_cell, span_cell
+from kdbench.results.pages.cells import EMPTY, average_cell, score_cell
 from kdbench.results.sheet import Cell, Column, Mark, Page, Sheet
 from kdbench.results.statistics import mean
 from kdbench.results.statistics.tests import holm
@@ -16,7 +16,7 @@ from kdbench.results.tables.people import People, arranged, people_behind
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.captions import capital, caption
 from kdbench.results.words.costs import NOTHING
-from kdbench.results.words.numbers import p_value, points
+from kdbench.results.words.numbers import interval, p_value, points
 
 Blocks = Sequence[Block]
 
@@ -122,7 +122,7 @@ def _line(pair: Pair) -> tuple[Cell, ...]:
         *(Cell(pair.label), Cell(pair.kind)),
         *(pair.default[0], _points(pair.default[1]), pair.tuned[0], _points(pair.tuned[1])),
         Cell(gained, NOTHING if gained is None else points(gained), note=few),
-        EMPTY if people is None else span_cell(people.interval),
+        EMPTY if people is None else Cell(interval(people.interval)),
         *(_p(None if people is None else people.p), _p(pair.adjusted)),
     )
 

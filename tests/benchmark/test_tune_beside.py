@@ -69,6 +69,7 @@ def test_over_several_blocks_the_average_comes_first_and_p_is_corrected_over_its
         for key in ("default mean", "tuned mean", "from tuning"):
             each = [float(lines[number + block][key]) for block in (3, 6)]
             assert float(line[key]) == pytest.approx(sum(each) / 2)
+        assert line["95 % interval"]
     for block in (lines[:3], lines[3:6], lines[6:]):
         ordered = sorted((float(line["p"]), float(line["adjusted p"])) for line in block)
         least = [min(1.0, p * (3 - rank)) for rank, (p, _) in enumerate(ordered)]
