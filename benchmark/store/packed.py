@@ -39,6 +39,9 @@ LOGITS = "logits"
 JOURNAL = Path("tune", "journal.log")
 """What `tune` tried, where it was kept in the store."""
 
+XZ = ".xz"
+"""How files end that are texts of the store, compressed: they repeat themselves a lot."""
+
 UNIT = 200
 """Probabilities are kept in half percents, as bytes."""
 
@@ -99,11 +102,7 @@ def unpack(folder: Path, store: Store) -> None:
         ) from None
     except Exception as error:  # numpy raises many kinds where a header is not what it should be
         raise KdbenchError(f"{folder / PROBABILITIES} is damaged: {first_line(error)}") from None
-    try:
-        lines = lzma.decompress(packed).decode("utf-8").splitlines()
-    except (lzma.LZMAError, ValueError) as error:
-        raise KdbenchError(f"{path} is damaged: {first_line(error)}") from None
-    for number, text in enumerate(lines, start=1):
+    for number, text in enumerate(_decompressed(path, packed).splitlines(), start=1):
         try:
             line = json.loads(text)
             record = Record.from_json(json.dumps(line["record"]))
@@ -119,8 +118,15 @@ def unpack(folder: Path, store: Store) -> None:
         write_whole(store.folder(record.digest) / "record.json", replace(made, files=made.files | weights).to_json())
         if took is not None:
             keep_deployed(store, record.digest, took)
-    for path in _memory(folder):
-        _write(store.root / path, (folder / path).read_bytes())
+    for path in _memory(folder, XZ):
+        _write(store.root / path.with_suffix(""), _decompressed(folder / path, (folder / path).read_bytes()))
+
+
+def _decompressed(path: Path, packed: bytes) -> bytes:
+    try:
+        return lzma.decompress(packed)
+    except lzma.LZMAError as error:
+        raise KdbenchError(f"{path} is damaged: {first_line(error)}") from None
 
 
 def _packed(arrays: Arrays, stacks: Stacks) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -193,20 +199,21 @@ def _unpacked(units: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.log(np.where(said, left[:, np.newaxis], others) / UNIT).astype(np.float32)
 
 
-def _memory(root: Path) -> list[Path]:
+def _memory(root: Path, ending: str = "") -> list[Path]:
     """Files that say what cells are for, and what a search tried, relative to the root; no imported weights."""
     told = [path for path in memory_files(root) if path.parts[0] != "imports"]
-    return told + ([JOURNAL] if (root / JOURNAL).is_file() else [])
+    journal = JOURNAL.with_name(JOURNAL.name + ending)
+    return told + ([journal] if (root / journal).is_file() else [])
 
 
 def _copy_memory(root: Path, identities: set[str], folder: Path) -> None:
     """Keep which matrices were run, what each was written out to, methods in files and searches; no other matrices."""
     wanted = [path for path in _memory(root) if path.parts[0] not in ("matrices", "plans") or path.stem in identities]
-    for path in _memory(folder):
-        if path not in wanted:
+    for path in _memory(folder, XZ):
+        if path.with_suffix("") not in wanted:
             (folder / path).unlink()
     for path in wanted:
-        _write(folder / path, (root / path).read_bytes())
+        _write(folder / path.with_name(path.name + XZ), lzma.compress((root / path).read_bytes()))
 
 
 def _write(path: Path, content: bytes) -> None:
