@@ -19,7 +19,7 @@ from kdbench.provenance.known import KNOWN
 from kdbench.spec.matrix import Matrix
 from kdbench.spec.selection import Selection
 from kdbench.store.imports import import_named
-from kdbench.store.memory import chosen, matrices
+from kdbench.store.memory import chosen, matrices, none_run
 from kdbench.store.plugins import look_in, named_by_content
 from kdbench.store.records import Store
 
@@ -120,7 +120,7 @@ class Session:
             return None
         previous = next((kept.matrix for kept in matrices(self.store)), None)
         if previous is None and selection == Selection():
-            raise KdbenchError(f"no matrix was run in {self.store.root} yet (--store, KDBENCH_STORE)")
+            raise none_run(self.store)
         return previous
 
     def plan(self) -> Plan:

@@ -184,7 +184,13 @@ def report(metrics: tuple[str, ...], output: Path, **chosen: Any) -> None:
 @with_data
 @click.option("--again", is_flag=True, help="Write the pages of FOLDER again, from the records in it alone.")
 @click.option("--check", is_flag=True, help="Only say which pages those records do not give, byte for byte; 1 if any.")
-def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
+@click.option(
+    "--unpack",
+    type=click.Path(path_type=Path),
+    metavar="STORE",
+    help="Make a new store of the records in FOLDER, which `table`, `plot`, `view` and others read with --store.",
+)
+def publish(folder: Path, again: bool, check: bool, unpack: Path | None, **chosen: Any) -> None:
     """Write a folder to be published with a paper: records, predictions, tables, figure, report. Without options: of
     the matrix run last.
 
@@ -193,12 +199,16 @@ def publish(folder: Path, again: bool, check: bool, **chosen: Any) -> None:
     the data nor the store are. A page that was there and that the records do not give any more is removed, and no other
     file.
     """
-    from kdbench.commands.publish import differing, publish_again
+    from kdbench.commands.publish import differing, publish_again, unpacked
 
-    if again and check:
-        raise click.UsageError("--again writes and --check does not; give one of them")
-    if again or check:
-        uses_only(f"publish {'--again' if again else '--check'}", "folder", "again", "check")
+    asked = [name for name, given in (("--again", again), ("--check", check), ("--unpack", unpack)) if given]
+    if len(asked) > 1:
+        raise click.UsageError(f"{' and '.join(asked)} do different things with FOLDER; give one of them")
+    if asked:
+        uses_only(f"publish {asked[0]}", "folder", asked[0].removeprefix("--"))
+    if unpack is not None:
+        echo(unpacked(folder, unpack))
+        return
     if check:
         others = differing(folder)
         echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from kdbench.commands.stats import stats_text
 from kdbench.commands.studies import found_text, kept_studies
 from kdbench.commands.tables import cost_text, table_text
 from kdbench.errors import KdbenchError
-from kdbench.files import write_whole
+from kdbench.files import fresh_folder, write_whole
 from kdbench.plan.model import Plan
 from kdbench.results.figures import figure_bytes, figure_of
 from kdbench.results.place import RowRole
@@ -27,6 +28,7 @@ from kdbench.store.memory import identity_of, matrices, remembered
 from kdbench.store.packed import JOURNAL, pack, unpack
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store
+from kdbench.text import counted
 
 Say = Callable[[str], None]
 
@@ -96,6 +98,23 @@ def differing(folder: Path) -> list[str]:
         if not (folder / name).is_file() or (folder / name).read_bytes() != content
     ]
     return sorted([*other, *_left_over(folder, made)])
+
+
+def unpacked(folder: Path, into: Path) -> str:
+    """Make a store of a published folder's records, and say how it is read.
+
+    What needs weights cannot be done with it: teaching another student trains its teacher again.
+
+    Raises:
+        KdbenchError: if there are no records, they are damaged, or something is there already.
+    """
+    if into.exists():
+        raise KdbenchError(f"{into} is there already; wanted the name of a new store")
+    with fresh_folder(into) as place:
+        store = Store(place)
+        unpack(folder / RECORDS, store)
+        count = len(store.digests())
+    return f"{counted(count, 'cell')} unpacked; `kdbench table --store {shlex.quote(str(into))}` prints their table"
 
 
 def _left_over(folder: Path, made: dict[str, bytes]) -> list[str]:

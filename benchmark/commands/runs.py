@@ -7,7 +7,7 @@ from datetime import datetime
 
 from kdbench.errors import KdbenchError
 from kdbench.spec.matrix import Matrix
-from kdbench.store.memory import Kept, identity_of, matrices, remembered
+from kdbench.store.memory import Kept, identity_of, matrices, none_run, remembered
 from kdbench.store.records import Store
 from kdbench.text import aligned, counted
 
@@ -20,7 +20,7 @@ def runs_text(store: Store) -> str:
     """
     found = matrices(store)
     if not found:
-        raise KdbenchError(f"no matrix was run in {store.root} yet (--store, KDBENCH_STORE)")
+        raise none_run(store)
     rows = [["name", "id (--matrix)", "cells done", "run last"]]
     for kept in found:
         done = progress(store, kept)

@@ -15,7 +15,7 @@ from kdbench.results.place import Place
 from kdbench.spec.cell import Cell, Part
 from kdbench.spec.words import Spec
 from kdbench.store.memory import chosen as named_matrix
-from kdbench.store.memory import matrices, remembered
+from kdbench.store.memory import matrices, none_run, remembered
 from kdbench.store.plugins import look_in
 from kdbench.store.records import Store, is_digest
 
@@ -72,7 +72,7 @@ def choose(
     if _may_be_digest(name) and not row:
         return Chosen(cell_named(store, name), "Taken by its digest.")
     if plan is None:
-        raise KdbenchError(f"no matrix was run in {store.root} yet (--store, KDBENCH_STORE)")
+        raise none_run(store)
     places = [planned for planned in plan.places if planned.place.row == name]
     if not places:
         raise KdbenchError(nearest("rows", name, {planned.place.row for planned in plan.places}))

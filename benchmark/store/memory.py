@@ -119,8 +119,16 @@ def chosen(store: Store, named: str) -> Kept:
             several = ", ".join(kept.identity for kept in fits)
             raise KdbenchError(f"{named!r} may be {several}; `kdbench list runs` shows them, and --matrix takes any")
     if not found:
-        raise KdbenchError(f"no matrix was run in {store.root} yet (--store, KDBENCH_STORE)")
+        raise none_run(store)
     raise KdbenchError(nearest(f"the matrices run in {store.root}", named, [kept.identity for kept in found]))
+
+
+def none_run(store: Store) -> KdbenchError:
+    """What to raise where a matrix is wanted of a store that has none."""
+    if (store.root / "records").is_dir():
+        hint = f"{store.root} was published: `kdbench publish {store.root} --unpack STORE` makes a store of it"
+        return KdbenchError(f"no matrix was run in {store.root}; {hint}")
+    return KdbenchError(f"no matrix was run in {store.root} yet (--store, KDBENCH_STORE)")
 
 
 def _kept(path: Path) -> Kept:

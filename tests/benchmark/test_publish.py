@@ -224,6 +224,37 @@ def test_whole_numbers_epochs_without_a_value_and_cells_without_epochs_are_kept_
     assert _rounded("") == ""
 
 
+def test_a_store_is_made_of_a_published_folder_and_prints_its_very_pages(
+    paper: Path, call: Any, tmp_path: Path
+) -> None:
+    ended = call("table", "--store", paper)
+    assert ended.code == 2
+    assert ended.error.startswith(f"no matrix was run in {paper}; {paper} was published: ")
+    assert ended.error.endswith(f"`kdbench publish {paper} --unpack STORE` makes a store of it")
+    store = tmp_path / "again"
+    ended = call("publish", paper, "--unpack", store)
+    assert ended.code == 0
+    assert f"unpacked; `kdbench table --store {store}` prints their table" in ended.out
+    shown = ("--metric", "macro_f1,accuracy", "--store", store)
+    for form, page in (("markdown", "table.md"), ("latex", "table.tex")):
+        assert call("table", *shown, "--format", form).out == (paper / page).read_text()
+    assert call("report", "--store", store, "-o", tmp_path / "report.html").code == 0
+    assert (tmp_path / "report.html").read_bytes() == (paper / "report.html").read_bytes()
+
+
+def test_what_is_there_is_not_unpacked_into_and_damage_leaves_no_store(paper: Path, call: Any, tmp_path: Path) -> None:
+    there = {path: path.read_bytes() for path in paper.rglob("*") if path.is_file()}
+    ended = call("publish", paper, "--unpack", paper)
+    assert ended.code == 2
+    assert ended.error == f"{paper} is there already; wanted the name of a new store"
+    assert {path: path.read_bytes() for path in paper.rglob("*") if path.is_file()} == there
+    path = paper / "records" / "cells.jsonl.xz"
+    path.write_bytes(path.read_bytes()[:-400])
+    before = sorted(tmp_path.iterdir())
+    assert call("publish", paper, "--unpack", tmp_path / "new").code == 2
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
     call: Any, job: Any, copy: Path, tmp_path: Path
 ) -> None:
@@ -236,7 +267,8 @@ def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(
         assert ended.code == 2
         missing = tmp_path / "new" / "records" / "cells.jsonl.xz"
         assert ended.error == f"{missing}: No such file or directory; wanted what `publish` wrote"
-    assert call("publish", tmp_path / "new", "--again", "--check").code == 2
+    for given in (("--again", "--check"), ("--check", "--unpack", "store"), ("--unpack", "store", "-m", "kd")):
+        assert call("publish", tmp_path / "new", *given).code == 2
 
 
 @pytest.mark.parametrize("name", ["cells.jsonl.xz", "probabilities.npz", "plans/*.xz"])
