@@ -195,6 +195,10 @@ def _capacity(plan: Plan, store: Store, path: Path) -> None:
     path.write_bytes(figure_bytes(drawn, "png"))
 
 
+def _stats(plan: Plan, store: Store, metric: str) -> str:
+    return stats_text(plan, store, metric, "markdown", equivalent=0.005)
+
+
 def _beside(plan: Plan, store: Store, form: str) -> str:
     return beside_text(plan.matrix, store, lambda each: _plan(store, each), form, SHOWN)
 
@@ -210,9 +214,8 @@ PAGES = {
     "table.bib": _text(lambda plan, store: citations(plan)),
     "runs.csv": _text(lambda plan, store: table_text(plan, store, "csv", EVERY)),
     "summary.csv": _text(lambda plan, store: table_text(plan, store, "csv-summary", EVERY)),
-    "stats.md": _text(
-        lambda plan, store: stats_text(plan, store, SHOWN[0], "markdown", equivalent=0.005), when=_taught
-    ),
+    "stats.md": _text(lambda plan, store: _stats(plan, store, SHOWN[0]), when=_taught),
+    "stats-accuracy.md": _text(lambda plan, store: _stats(plan, store, SHOWN[1]), when=_taught),
     "gain.png": Page(
         lambda plan, store, path: draw(plan, store, SHOWN[0], path, figure="gain", width="two"), when=_taught
     ),

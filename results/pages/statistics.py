@@ -1,6 +1,6 @@
 """What is behind a tier: every pair, what each method gains, on whom, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +11,7 @@ from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.intervals import Interval, score_interval
 from kdbench.results.statistics.ranks import WITNESSES, friedman, tally
 from kdbench.results.tables.differences import Difference
-from kdbench.results.tables.family import Family, judge
+from kdbench.results.tables.family import Family, Judged, judge
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
 from kdbench.results.words.captions import capital, searched
@@ -42,6 +42,7 @@ def statistics_page(
         parts += [
             _methods(found, equivalent),
             _pairs(found, equivalent),
+            *_blocks(judged, equivalent),
             _ranks_said(found),
             _legend(found, equivalent),
         ]
@@ -49,28 +50,48 @@ def statistics_page(
     return Page(f"kdbench: statistics of {title(metric)}", (*parts, f"{made}."))
 
 
+MEAN = (Column("method", numeric=False), Column("people's mean", "mean"), Column("95 %", "mean_interval"))
+GAIN = (
+    *(Column("gain"), Column("95 %", "gain_interval"), Column("adjusted p", "p_adjusted")),
+    *(Column("p, seeds", "p_seeds"), Column("seen from", "detectable"), Column("seeds' share", "seeds_share")),
+)
+RANK = (Column("average rank", "rank"), Column("95 %", "rank_interval"))
+HARM = (Column("harm, seeds", "harm_seeds"), Column("harm, people", "harm_people"))
+
+
 def _methods(found: Family, equivalent: float) -> Sheet:
-    """A line for each complete row: its score on people, and its gain."""
-    columns = [
-        Column("method", numeric=False),
-        Column("people's mean", "mean"),
-        Column("95 %", "mean_interval"),
-        *(Column("gain"), Column("95 %", "gain_interval"), Column("adjusted p", "p_adjusted")),
-        *(Column("p, seeds", "p_seeds"), Column("seen from", "detectable"), Column("seeds' share", "seeds_share")),
-        *(Column("average rank", "rank"), Column("95 %", "rank_interval")),
-        *(Column("harm, seeds", "harm_seeds"), Column("harm, people", "harm_people")),
-    ]
+    """A line for each complete row over all blocks: its score on people, its gain and its place."""
     places, spans = found.places, found.place_intervals
     lines = []
+    for number, (mean, gain, harm) in enumerate(_lines(found, equivalent)):
+        rank = Cell(float(places[number]), f"{places[number]:.1f}")
+        span = Cell(None, f"{spans[number].low:.1f} to {spans[number].high:.1f}")
+        lines.append((*mean, *gain, rank, span, *harm))
+    return Sheet((*MEAN, *GAIN, *RANK, *HARM), tuple(lines), "Methods")
+
+
+def _blocks(judged: Judged, equivalent: float) -> list[Sheet]:
+    """The same of each block, where there are several: p is corrected over the pairs of that block alone."""
+    if len(judged.families) < 2:
+        return []
+    return [
+        Sheet(
+            (*MEAN, *GAIN, *HARM),
+            tuple((*mean, *gain, *harm) for mean, gain, harm in _lines(found, equivalent)),
+            f"Methods on {block.dataset}, {block.pair}",
+        )
+        for block, found in zip(judged.table.blocks, judged.families, strict=True)
+        if found is not None
+    ]
+
+
+def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], list[Cell], list[Cell]]]:
+    """Of each complete row: its score on people, what it gains over student alone, and how often it harms."""
     for number, row in enumerate(found.rows):
         scores = found.panel.parts[number] * len(found.panel.people)
         over = _span(score_interval(scores), percent=True) if len(scores) > 1 else Cell(None, NOTHING)
-        line = [Cell(row.label), _percent(float(scores.mean())), over]
-        line += _gains(found, row.label, equivalent)
-        rank = Cell(float(places[number]), f"{places[number]:.1f}")
-        span = Cell(None, f"{spans[number].low:.1f} to {spans[number].high:.1f}")
-        lines.append((*line[:-2], rank, span, *line[-2:]))
-    return Sheet(tuple(columns), tuple(lines), "Methods")
+        *gain, seeds, people = _gains(found, row.label, equivalent)
+        yield [Cell(row.label), _percent(float(scores.mean())), over], gain, [seeds, people]
 
 
 def _gains(found: Family, label: str, equivalent: float) -> list[Cell]:
@@ -85,7 +106,7 @@ def _gains(found: Family, label: str, equivalent: float) -> list[Cell]:
         _span(gain.interval),
         _p(found.p(label, student.label)),
         _p(gain.p_seeds),
-        Cell(seen, NOTHING if seen is None else f"{100 * seen:.1f}"),
+        _seen(seen),
         Cell(None, NOTHING) if split is None else Cell(split.share, f"{100 * split.share:.0f} %"),
         *map(_share, found.harm(label, equivalent)),
     ]
@@ -96,7 +117,7 @@ def _pairs(found: Family, equivalent: float) -> Sheet:
     columns = [
         *(Column("first", numeric=False), Column("second", numeric=False), Column("difference")),
         *(Column("95 %", "interval"), Column("p"), Column("adjusted p", "p_adjusted")),
-        *(Column("p, seeds", "p_seeds"), Column("win/tie/lose", "blocks")),
+        *(Column("p, seeds", "p_seeds"), Column("seen from", "detectable"), Column("win/tie/lose", "blocks")),
         Column("so", "verdict", numeric=False),
     ]
     means = found.panel.block_means
@@ -107,7 +128,7 @@ def _pairs(found: Family, equivalent: float) -> Sheet:
         lines.append(
             (
                 *(Cell(first), Cell(second), _points(each.mean), _span(each.interval), _p(each.p)),
-                *(_p(found.p(first, second)), _p(each.p_seeds)),
+                *(_p(found.p(first, second)), _p(each.p_seeds), _seen(each.detectable)),
                 Cell("/".join(map(str, blocks))),
                 Cell(_verdict(found, first, second, each, equivalent)),
             )
@@ -146,12 +167,13 @@ def _legend(found: Family, equivalent: float) -> str:
     return (
         f"Over {people} in {counted(found.panel.witnesses, 'group')} and {seeds}; each person counts the same within a "
         f"block, each block the same. Interval of a mean: people drawn again{few}; of a difference: all that either "
-        "test does not refuse. p: the larger of the sign-flip test over people and the quasi-t test over people and "
-        "seeds; adjusted p: Holm's correction over all pairs, by which alone something is called better; p, seeds: "
-        "the sign-flip test over seeds, which takes these people for all. "
-        "Seen from: the true gain in points that one uncorrected test would find in four of five cases. Seeds' share: "
-        "of the variance of the gain. Harm: share of (block, seed) and of (block, person) that lose more than "
-        f"{100 * equivalent:g} points against student alone. Rank: 1 is best; its interval by drawing people again."
+        "test does not refuse, of this one alone and not corrected for the others. p: the larger of the sign-flip test "
+        "over people and the quasi-t test over people and seeds; adjusted p: Holm's correction over all pairs, of the "
+        "block where it is of one, by which alone something is called better; p, seeds: the sign-flip test over seeds, "
+        "which takes these people for all. Seen from: the true gain in points that one uncorrected test would find in "
+        "four of five cases. Seeds' share: of the variance of the gain. Harm: share of (block, seed) and of (block, "
+        f"person) that lose more than {100 * equivalent:g} points against student alone. Rank: 1 is best; its interval "
+        "by drawing people again."
     )
 
 
@@ -161,6 +183,10 @@ def _percent(value: float) -> Cell:
 
 def _points(value: float) -> Cell:
     return Cell(value, points(value))
+
+
+def _seen(value: float | None) -> Cell:
+    return Cell(value, NOTHING if value is None else f"{100 * value:.1f}")
 
 
 def _p(value: float) -> Cell:
