@@ -11,7 +11,8 @@ from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.intervals import Interval, score_interval
 from kdbench.results.statistics.ranks import WITNESSES, friedman, tally
 from kdbench.results.tables.differences import Difference
-from kdbench.results.tables.family import Family, Judged, judge
+from kdbench.results.tables.family import Family, Judged, family, judge
+from kdbench.results.tables.people import people_behind
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
 from kdbench.results.words.captions import capital, searched
@@ -42,7 +43,7 @@ def statistics_page(
         parts += [
             _methods(found, equivalent),
             _pairs(found, equivalent),
-            *_blocks(judged, equivalent),
+            *_parts(entries, judged, equivalent),
             _ranks_said(found),
             _legend(found, equivalent),
         ]
@@ -51,65 +52,72 @@ def statistics_page(
 
 
 MEAN = (Column("method", numeric=False), Column("people's mean", "mean"), Column("95 %", "mean_interval"))
-GAIN = (
-    *(Column("gain"), Column("95 %", "gain_interval"), Column("adjusted p", "p_adjusted")),
-    *(Column("p, seeds", "p_seeds"), Column("seen from", "detectable"), Column("seeds' share", "seeds_share")),
-)
+GAIN = (Column("gain"), Column("95 %", "gain_interval"), Column("adjusted p", "p_adjusted"))
+RERUN = Column("p, seeds", "p_seeds")
+NOISE = (Column("seen from", "detectable"), Column("seeds' share", "seeds_share"))
 RANK = (Column("average rank", "rank"), Column("95 %", "rank_interval"))
 HARM = (Column("harm, seeds", "harm_seeds"), Column("harm, people", "harm_people"))
+EMPTY = Cell(None, NOTHING)
 
 
 def _methods(found: Family, equivalent: float) -> Sheet:
     """A line for each complete row over all blocks: its score on people, its gain and its place."""
     places, spans = found.places, found.place_intervals
     lines = []
-    for number, (mean, gain, harm) in enumerate(_lines(found, equivalent)):
+    for number, (mean, gain, noise, harm) in enumerate(_lines(found, equivalent)):
+        over = _gain(found, found.rows[number].label)
         rank = Cell(float(places[number]), f"{places[number]:.1f}")
         span = Cell(None, f"{spans[number].low:.1f} to {spans[number].high:.1f}")
-        lines.append((*mean, *gain, rank, span, *harm))
-    return Sheet((*MEAN, *GAIN, *RANK, *HARM), tuple(lines), "Methods")
+        lines.append((*mean, *gain, _p(over.p_seeds) if over else EMPTY, *noise, rank, span, *harm))
+    return Sheet((*MEAN, *GAIN, RERUN, *NOISE, *RANK, *HARM), tuple(lines), "Methods")
 
 
-def _blocks(judged: Judged, equivalent: float) -> list[Sheet]:
-    """The same of each block, where there are several: p is corrected over the pairs of that block alone."""
-    if len(judged.families) < 2:
-        return []
-    return [
-        Sheet(
-            (*MEAN, *GAIN, *HARM),
-            tuple((*mean, *gain, *harm) for mean, gain, harm in _lines(found, equivalent)),
-            f"Methods on {block.dataset}, {block.pair}",
-        )
-        for block, found in zip(judged.table.blocks, judged.families, strict=True)
-        if found is not None
-    ]
+def _parts(entries: Sequence[Entry], judged: Judged, equivalent: float) -> Iterator[Sheet]:
+    """The same of each pair of networks over its datasets and of each block, where there are several.
+
+    p is corrected over the pairs of methods of that part alone. The test over seeds, which decides nothing and takes as
+    long as all else together, is left out.
+    """
+    blocks = judged.table.blocks
+    pairs = list(dict.fromkeys(block.pair for block in blocks))
+    if len(pairs) > 1:
+        people = people_behind(entries)
+        for pair in pairs:
+            own = [block for block in blocks if block.pair == pair]
+            found = family(people, judged.table, own) if len(own) > 1 else ""
+            if not isinstance(found, str):
+                yield _part(found, f"Methods from {pair}, average over {len(own)} datasets", equivalent)
+    if len(blocks) > 1:
+        for block, of_block in zip(blocks, judged.families, strict=True):
+            if of_block is not None:
+                yield _part(of_block, f"Methods on {block.dataset}, {block.pair}", equivalent)
 
 
-def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], list[Cell], list[Cell]]]:
-    """Of each complete row: its score on people, what it gains over student alone, and how often it harms."""
+def _part(found: Family, name: str, equivalent: float) -> Sheet:
+    lines = tuple((*mean, *gain, *noise, *harm) for mean, gain, noise, harm in _lines(found, equivalent))
+    return Sheet((*MEAN, *GAIN, *NOISE, *HARM), lines, name)
+
+
+def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], ...]]:
+    """Of each complete row: its score on people, its gain over student alone, the noise in that, and its harm."""
     for number, row in enumerate(found.rows):
         scores = found.panel.parts[number] * len(found.panel.people)
-        over = _span(score_interval(scores), percent=True) if len(scores) > 1 else Cell(None, NOTHING)
-        *gain, seeds, people = _gains(found, row.label, equivalent)
-        yield [Cell(row.label), _percent(float(scores.mean())), over], gain, [seeds, people]
+        over = _span(score_interval(scores), percent=True) if len(scores) > 1 else EMPTY
+        mean = [Cell(row.label), _percent(float(scores.mean())), over]
+        gain = _gain(found, row.label)
+        if gain is None:
+            yield mean, [EMPTY] * len(GAIN), [EMPTY] * len(NOISE), [EMPTY] * len(HARM)
+            continue
+        assert found.student is not None
+        split = gain.split
+        share = EMPTY if split is None else Cell(split.share, f"{100 * split.share:.0f} %")
+        shown = [_points(gain.mean), _span(gain.interval), _p(found.p(row.label, found.student.label))]
+        yield mean, shown, [_seen(gain.detectable), share], [*map(_share, found.harm(row.label, equivalent))]
 
 
-def _gains(found: Family, label: str, equivalent: float) -> list[Cell]:
-    """Eight cells: what a row gains over student alone, and how often it harms."""
-    student = found.student
-    if student is None or label == student.label:
-        return [Cell(None, NOTHING)] * 8
-    gain = found.difference(label, student.label)
-    seen, split = gain.detectable, gain.split
-    return [
-        _points(gain.mean),
-        _span(gain.interval),
-        _p(found.p(label, student.label)),
-        _p(gain.p_seeds),
-        _seen(seen),
-        Cell(None, NOTHING) if split is None else Cell(split.share, f"{100 * split.share:.0f} %"),
-        *map(_share, found.harm(label, equivalent)),
-    ]
+def _gain(found: Family, label: str) -> Difference | None:
+    """Over student alone; None of itself, and where there is none."""
+    return None if found.student is None or label == found.student.label else found.gain(label)
 
 
 def _pairs(found: Family, equivalent: float) -> Sheet:
@@ -169,7 +177,7 @@ def _legend(found: Family, equivalent: float) -> str:
         f"block, each block the same. Interval of a mean: people drawn again{few}; of a difference: all that either "
         "test does not refuse, of this one alone and not corrected for the others. p: the larger of the sign-flip test "
         "over people and the quasi-t test over people and seeds; adjusted p: Holm's correction over all pairs, of the "
-        "block where it is of one, by which alone something is called better; p, seeds: the sign-flip test over seeds, "
+        "part where it is of one, by which alone something is called better; p, seeds: the sign-flip test over seeds, "
         "which takes these people for all. Seen from: the true gain in points that one uncorrected test would find in "
         "four of five cases. Seeds' share: of the variance of the gain. Harm: share of (block, seed) and of (block, "
         f"person) that lose more than {100 * equivalent:g} points against student alone. Rank: 1 is best; its interval "

@@ -192,7 +192,8 @@ def _legend(lines: Sequence[Sequence[Cell]]) -> str:
     marks = "; ↓ below student alone" if any(Mark.WORSE in cell.marks for line in lines for cell in line) else ""
     return (
         "In percent and points. Gain: over student alone, the default one for defaults and the tuned one for tuned. "
-        "From tuning: mean seed-matched difference of tuned and default, its 95 % interval, p over people and seeds; "
+        "From tuning: mean seed-matched difference of tuned and default; 95 % interval and p: over people and seeds, "
+        "of the mean over people, in which each counts the same, so the difference may lie off the middle; "
         f"adjusted p: by Holm's correction over these rows{marks}."
     )
 

@@ -203,27 +203,29 @@ def test_statistics_of_tuned_rows_state_the_budget_of_the_search(entries: list[E
     assert said(told).endswith(f"Hyper-parameters: {budget}; kdbench 1.")
 
 
-def test_statistics_of_each_block_are_those_of_a_table_of_that_block_alone(make_run: Any) -> None:
+def test_statistics_of_each_block_and_each_pair_are_those_of_a_table_of_these_alone(make_run: Any) -> None:
     people, noises = [0.5, 0.6, 0.4, 0.7, 0.55, 0.45, 0.65, 0.5, 0.6], (0.01, -0.01, 0.02)
-    gains = {"hapt": {STUDENT: 0.0, "kd": 0.1}, "wisdm": {STUDENT: 0.0, "kd": -0.04}}
+    gains = {("hapt", "a:b"): 0.1, ("wisdm", "a:b"): -0.04, ("hapt", "a:c"): 0.02, ("wisdm", "a:c"): 0.0}
     entries = [
-        make_run(row, seed, [v + gain + noise * (1 + k / 9) for k, v in enumerate(people)], dataset=name)
-        for name, rows in gains.items()
-        for row, gain in rows.items()
+        make_run(row, seed, [v + more + noise * (1 + k / 9) for k, v in enumerate(people)], dataset=dataset, pair=pair)
+        for (dataset, pair), gain in gains.items()
+        for row, more in ((STUDENT, 0.0), ("kd", gain))
         for seed, noise in enumerate(noises)
     ]
     asked = Asked("subject-v1", "har")
-    both = statistics_page(entries, "macro_f1", asked=asked, version="1")
-    sheets = {part.title: part for part in both.parts if isinstance(part, Sheet)}
-    assert len(sheets) == 4
-    for name in gains:
-        (of_block,) = (part for title, part in sheets.items() if title and title.startswith(f"Methods on {name}, "))
-        one = statistics_page([e for e in entries if e.place.dataset == name], "macro_f1", asked=asked, version="1")
-        alone = sheet(one)
-        kept = [n for n, column in enumerate(alone.columns) if "rank" not in column.name]
-        assert [column.name for column in of_block.columns] == [alone.columns[n].name for n in kept]
-        assert list(of_block.rows) == [tuple(line[n] for n in kept) for line in alone.rows]
-        assert len([part for part in one.parts if isinstance(part, Sheet)]) == 2, "one block has no sheet of its own"
+    whole = statistics_page(entries, "macro_f1", asked=asked, version="1")
+    sheets = {part.title: part for part in whole.parts if isinstance(part, Sheet)}
+    over = {
+        f"Methods from {pair}, average over 2 datasets": {("hapt", pair), ("wisdm", pair)} for pair in ("a:b", "a:c")
+    }
+    each = {f"Methods on {dataset}, {pair}": {(dataset, pair)} for dataset, pair in gains}
+    assert list(sheets) == ["Methods", "All pairs", *over, *each]
+    for name, blocks in (over | each).items():
+        own = [entry for entry in entries if (entry.place.dataset, entry.place.pair) in blocks]
+        alone = sheet(statistics_page(own, "macro_f1", asked=asked, version="1"))
+        kept = [n for n, column in enumerate(alone.columns) if not column.name.startswith(("rank", "p_seeds"))]
+        assert [column.name for column in sheets[name].columns] == [alone.columns[n].name for n in kept]
+        assert list(sheets[name].rows) == [tuple(line[n] for n in kept) for line in alone.rows]
 
 
 def test_rows_of_one_method_stand_beside_its_first_with_what_differs(see: Any, make_run: Any) -> None:
