@@ -102,7 +102,7 @@ def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], ...]]
     """Of each complete row: its score on people, its gain over student alone, the noise in that, and its harm."""
     for number, row in enumerate(found.rows):
         scores = found.panel.parts[number] * len(found.panel.people)
-        over = _span(score_interval(scores), percent=True) if len(scores) > 1 else EMPTY
+        over = _span(score_interval(scores, found.panel.groups), percent=True) if len(scores) > 1 else EMPTY
         mean = [Cell(row.label), _percent(float(scores.mean())), over]
         gain = _gain(found, row.label)
         if gain is None:
@@ -174,14 +174,14 @@ def _legend(found: Family, equivalent: float) -> str:
     few = ", too narrow for so few" if len(found.panel.people) < FEW else ""
     return (
         f"Over {people} in {counted(found.panel.witnesses, 'group')} and {seeds}; each person counts the same within a "
-        f"block, each block the same. Interval of a mean: people drawn again{few}; of a difference: all that either "
-        "test does not refuse, of this one alone and not corrected for the others. p: the larger of the sign-flip test "
-        "over people and the quasi-t test over people and seeds; adjusted p: Holm's correction over all pairs, of the "
-        "part where it is of one, by which alone something is called better; p, seeds: the sign-flip test over seeds, "
-        "which takes these people for all. Seen from: the true gain in points that one uncorrected test would find in "
-        "four of five cases. Seeds' share: of the variance of the gain. Harm: share of (block, seed) and of (block, "
-        f"person) that lose more than {100 * equivalent:g} points against student alone. Rank: 1 is best; its interval "
-        "by drawing people again."
+        f"block, each block the same. Interval of a mean: people of each group drawn again{few}; of a difference: all "
+        "that either test does not refuse, of this one alone and not corrected for the others. p: the larger of the "
+        "sign-flip test over people and the quasi-t test over people and seeds; adjusted p: Holm's correction over all "
+        "pairs, of the part where it is of one, by which alone something is called better; p, seeds: the sign-flip "
+        "test over seeds, which takes these people for all. Seen from: the true gain in points that one uncorrected "
+        "test would find in four of five cases. Seeds' share: of the variance of the gain. Harm: share of (block, "
+        f"seed) and of (block, person) that lose more than {100 * equivalent:g} points against student alone. Rank: 1 "
+        "is best; its interval by drawing people again."
     )
 
 

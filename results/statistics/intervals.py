@@ -1,6 +1,7 @@
 """How large a difference may be, how sure a score is, and what could have been seen."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -81,15 +82,19 @@ def _groups(n: int) -> Floats:
     return np.asarray((1 - signs) / 2, dtype=np.float64)
 
 
-def score_interval(values: Floats, level: float = 0.95) -> Interval:
-    """Of a mean over people, by drawing as many people again with a fixed seed; too narrow for few people.
+def score_interval(values: Floats, groups: Sequence[str] = (), level: float = 0.95) -> Interval:
+    """Of a mean over people, by drawing those of each group again with a fixed seed; too narrow for few people.
 
     Args:
         values: (n,) each person's.
+        groups: (n,) the group that each is of, such as the people of a dataset, whose share of the mean is no chance;
+            without, all are one.
         level: of confidence.
     """
-    drawn = np.random.default_rng(0).integers(0, len(values), size=(RESAMPLED, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    rng, names = np.random.default_rng(0), np.array(groups or [""] * len(values))
+    members = [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
+    sums = sum(values[group[rng.integers(0, len(group), (RESAMPLED, len(group)))]].sum(axis=1) for group in members)
+    low, high = np.quantile(sums / len(values), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
 

@@ -165,6 +165,23 @@ def test_a_score_varies_with_who_is_drawn() -> None:
     assert score_interval(np.array([0.7])) == (0.7, 0.7)
 
 
+def test_how_many_people_a_group_has_is_no_chance_of_a_score() -> None:
+    values, groups = np.array([0.2] * 3 + [0.9] * 6), ["a"] * 3 + ["b"] * 6
+    low, high = score_interval(values, groups)
+    assert (low, high) == pytest.approx((values.mean(), values.mean()))
+    assert score_interval(values).low < 0.6 < score_interval(values).high
+    mixed = np.array([0.2, 0.3, 0.4, 0.9, 0.8, 0.7, 0.95, 0.85, 0.6])
+    alone = [score_interval(mixed[:3]), score_interval(mixed[3:])]
+    low, high = score_interval(mixed, groups)
+    assert (
+        (3 * alone[0].low + 6 * alone[1].low) / 9
+        < low
+        < mixed.mean()
+        < high
+        < (3 * alone[0].high + 6 * alone[1].high) / 9
+    )
+
+
 def test_inside_the_margin_is_practically_equal() -> None:
     assert Interval(-0.004, 0.005).within(0.005)
     assert not Interval(-0.004, 0.0051).within(0.005)
