@@ -179,6 +179,7 @@ class Session:
         from kdbench.commands.again import drawn, run_again
         from kdbench.commands.cells import cell_named
 
+        self.store.wants_weights()
         plan = self.plan()
         digests = [cell_named(self.store, cell) for cell in cells] or drawn(plan, self.store, sample)
         return run_again(plan, digests, self.runtime, self.say)

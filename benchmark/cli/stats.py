@@ -37,6 +37,8 @@ def stats(
 ) -> None:
     """Show what the answer rests on: every pair, gains with intervals, ranks, and where the noise is.
 
+    Then the methods of each pair of networks over its datasets, and of each block, where there are several.
+
     Without options: of the matrix run last.
     """
     if aa:

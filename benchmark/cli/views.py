@@ -22,6 +22,7 @@ from kdbench.cli._options import (
     write,
 )
 from kdbench.cli._output import echo
+from kdbench.cli._signals import stoppable
 from kdbench.errors import nearest
 
 
@@ -188,7 +189,8 @@ def report(metrics: tuple[str, ...], output: Path, **chosen: Any) -> None:
     "--unpack",
     type=click.Path(path_type=Path),
     metavar="STORE",
-    help="Make a new store of the records in FOLDER, which `table`, `plot`, `view` and others read with --store.",
+    help="Make a new store of the records in FOLDER, for `table`, `stats`, `plot`, `view`, ... with --store. It has no "
+    "weights, so nothing is trained in it.",
 )
 def publish(folder: Path, again: bool, check: bool, unpack: Path | None, **chosen: Any) -> None:
     """Write a folder to be published with a paper: records, predictions, tables, figure, report. Without options: of
@@ -207,7 +209,12 @@ def publish(folder: Path, again: bool, check: bool, unpack: Path | None, **chose
     if asked:
         uses_only(f"publish {asked[0]}", "folder", asked[0].removeprefix("--"))
     if unpack is not None:
-        echo(unpacked(folder, unpack))
+        with stoppable() as stop:
+            try:
+                echo(unpacked(folder, unpack))
+            except KeyboardInterrupt:
+                stop.ending = True
+                sys.exit(stop.exit_code)
         return
     if check:
         others = differing(folder)

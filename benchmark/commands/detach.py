@@ -28,6 +28,7 @@ def detach(arguments: Sequence[str], store: Store, say: Callable[[str], None]) -
     Returns:
         0 where it runs, else its exit code.
     """
+    store.wants_weights()
     store.open_for_writing()
     log = store.root / "detached" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     log.parent.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from kdbench.store.deployed import deployed
 from kdbench.store.memory import identity_of, matrices, remembered
 from kdbench.store.packed import JOURNAL, pack, unpack
 from kdbench.store.plugins import look_in
-from kdbench.store.records import Store
+from kdbench.store.records import UNPACKED, Store
 from kdbench.text import counted
 
 Say = Callable[[str], None]
@@ -103,17 +104,24 @@ def differing(folder: Path) -> list[str]:
 def unpacked(folder: Path, into: Path) -> str:
     """Make a store of a published folder's records, and say how it is read.
 
-    What needs weights cannot be done with it: teaching another student trains its teacher again.
+    It is to be read: there are no weights, and predictions are rounded. Whatever trains refuses it.
 
     Raises:
         KdbenchError: if there are no records, they are damaged, or something is there already.
     """
-    if into.exists():
+    if into.exists() or into.is_symlink():
         raise KdbenchError(f"{into} is there already; wanted the name of a new store")
-    with fresh_folder(into) as place:
-        store = Store(place)
+    above = next(each for each in into.absolute().parents if each.exists())
+    if not above.is_dir():
+        raise KdbenchError(f"{into}: {above} is a file; wanted a folder")
+    with tempfile.TemporaryDirectory(prefix="kdbench-") as name:  # so that nothing is made before all is read
+        store = Store(Path(name))
         unpack(folder / RECORDS, store)
+        _kept(store, folder)
+        (store.root / UNPACKED).write_text(f"{folder}\n", encoding="utf-8")
         count = len(store.digests())
+        with fresh_folder(into) as place:
+            shutil.copytree(store.root, place, dirs_exist_ok=True)
     return f"{counted(count, 'cell')} unpacked; `kdbench table --store {shlex.quote(str(into))}` prints their table"
 
 
@@ -128,15 +136,27 @@ def _pages(folder: Path) -> dict[str, bytes]:
         store, made = Store(Path(place) / "store"), Path(place) / "pages"
         unpack(folder / RECORDS, store)
         look_in(store)
-        kept = [each.matrix for each in matrices(store)]
-        if not kept:
-            raise KdbenchError(f"{folder / RECORDS} has no matrix; wanted what `kdbench publish` wrote")
+        kept = _kept(store, folder)
         plan = _plan(store, next((each for each in kept if each.preset is not None), kept[0]))
         made.mkdir()
         for name, page in PAGES.items():
             if page.when(plan, store):
                 page.write(plan, store, made / name)
         return {path.name: path.read_bytes() for path in sorted(made.iterdir())}
+
+
+def _kept(store: Store, folder: Path) -> list[Matrix]:
+    """The matrices of unpacked records, each with its plan.
+
+    Raises:
+        KdbenchError: if there is none, or one of them or its plan is damaged or not there.
+    """
+    kept = [each.matrix for each in matrices(store)]
+    if not kept:
+        raise KdbenchError(f"{folder / RECORDS} has no matrix; wanted what `kdbench publish` wrote")
+    for matrix in kept:
+        _plan(store, matrix)
+    return kept
 
 
 def _always(plan: Plan, store: Store) -> bool:

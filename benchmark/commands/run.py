@@ -169,6 +169,7 @@ def run(
         raise KdbenchError(f"jobs={jobs}, wanted 1 or more")
     say = _told(say)
     store = Store(where.store)
+    store.wants_weights()
     store.open_for_writing()
     sweep_outputs(where.cache)
     sweep_signs(store)

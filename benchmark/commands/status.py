@@ -70,7 +70,7 @@ def status_text(plan: Plan, store: Store) -> str:
             lines.append(f"  {name}: {'n/a' if set(of_row) == {'n/a'} else counts(of_row)}")
     lines += [f"  {block}  not begun: {', '.join(rows)}" for block, rows in missing.items()]
     lines += _shared(plan)
-    return "\n".join([*lines, *_details(plan, store, filled, states), *_unknown(filled), *_useless(filled)])
+    return "\n".join([*lines, *_details(plan, store, filled, states), *_unknown(filled), *_useless(store, filled)])
 
 
 def cells_text(plan: Plan, store: Store, state: str | None, *, as_json: bool) -> str:
@@ -172,8 +172,10 @@ def _unknown(filled: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _useless(filled: Sequence[Entry]) -> list[str]:
-    """Said once: records whose weights are here and do not tell what they are used with."""
+def _useless(store: Store, filled: Sequence[Entry]) -> list[str]:
+    """Said once: records whose weights are not here, or are and do not tell what they are used with."""
+    if store.unpacked:
+        return ["made of published records: no weights are here, and predictions are rounded"]
     found = {entry.record.digest: entry.record.files for entry in filled if entry.record and entry.status == "done"}
     lacking = [files for files in found.values() if WEIGHTS in files and USE not in files]
     if not lacking:

@@ -68,6 +68,7 @@ def choose(
         KdbenchError: if there is none, there are several, or it is not done.
     """
     store = Store(where.store)
+    store.wants_weights()
     row = plan is not None and any(planned.place.row == name for planned in plan.places)
     if _may_be_digest(name) and not row:
         return Chosen(cell_named(store, name), "Taken by its digest.")

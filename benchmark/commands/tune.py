@@ -87,6 +87,7 @@ def tune(matrix: Matrix, where: Runtime, ask: AskTune, say: Callable[[str], None
         KdbenchError: if the matrix cannot be tuned as it stands, or every trial of every row failed.
     """
     matrix, store = _searched(matrix, ask), Store(where.store)
+    store.wants_weights()
     store.open_for_writing()
     with sharing(store), _search(where, ask, say) as search:
         plan = _plan(matrix, where)

@@ -63,6 +63,8 @@ def merge_text(into: Store, others: list[Path], *, dry: bool) -> str:
             raise KdbenchError(f"{path} is no folder; wanted another store")
         if path.resolve() == into.root.resolve():
             raise KdbenchError(f"{path} is the store that is merged into (--store); wanted others")
+    for store in (into, *map(Store, others)):
+        store.wants_weights()
     if not dry:
         into.open_for_writing()
     found = merge(into, [Store(path) for path in others], dry=dry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from kdbench.files import write_whole
 from kdbench.plan.model import Plan
 from kdbench.spec.matrix import BEGUN_AT, RUN_AT, Matrix
 from kdbench.store.long_json import from_long_json
-from kdbench.store.records import Store
+from kdbench.store.records import Store, published
 
 MEMORY = ("matrices", "plans", "plugins", "imports")
 """Folders of a store that say what its cells are for."""
@@ -125,9 +126,10 @@ def chosen(store: Store, named: str) -> Kept:
 
 def none_run(store: Store) -> KdbenchError:
     """What to raise where a matrix is wanted of a store that has none."""
-    if (store.root / "records").is_dir():
-        hint = f"{store.root} was published: `kdbench publish {store.root} --unpack STORE` makes a store of it"
-        return KdbenchError(f"no matrix was run in {store.root}; {hint}")
+    for folder in (store.root, store.root.parent):
+        if published(folder):
+            command = f"`kdbench publish {shlex.quote(str(folder))} --unpack STORE` makes a store of it"
+            return KdbenchError(f"no matrix was run in {store.root}; {folder} was published: {command}")
     return KdbenchError(f"no matrix was run in {store.root} yet (--store, KDBENCH_STORE)")
 
 

@@ -21,7 +21,7 @@ from kdbench.files import write_whole
 from kdbench.results.record import WEIGHTS, Record
 from kdbench.store.deployed import Deployed, deployed, keep_deployed
 from kdbench.store.memory import memory_files
-from kdbench.store.records import Store
+from kdbench.store.records import Store, is_digest
 from kdbench.text import first_line
 
 if TYPE_CHECKING:  # numpy is loaded where predictions are read or written
@@ -106,11 +106,14 @@ def unpack(folder: Path, store: Store) -> None:
         try:
             line = json.loads(text)
             record = Record.from_json(json.dumps(line["record"]))
+            if not is_digest(record.digest):
+                raise ValueError(f"{record.digest!r} is no digest")
             arrays = {name: kept[stack][at] for name, (stack, at) in line.get("arrays", {}).items()}
             predictions = {name: _unpacked(a) if name.endswith(LOGITS) else a for name, a in arrays.items()}
             curve = str(line["curve"])
+            curve.encode()
             took = Deployed.from_plain(line["deployed"]) if "deployed" in line else None
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise KdbenchError(f"{path}, line {number}: {first_line(error)}") from None
         weights = {name: checksum for name, checksum in record.files.items() if name == WEIGHTS}
         made = store.finish(record, curve=curve, predictions=predictions or None)
@@ -200,7 +203,10 @@ def _unpacked(units: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def _memory(root: Path, ending: str = "") -> list[Path]:
-    """Files that say what cells are for, and what a search tried, relative to the root; no imported weights."""
+    """Files that say what cells are for, and what a search tried, relative to the root; no imported weights.
+
+    ``ending`` is that of packed ones.
+    """
     told = [path for path in memory_files(root) if path.parts[0] != "imports"]
     journal = JOURNAL.with_name(JOURNAL.name + ending)
     return told + ([journal] if (root / journal).is_file() else [])

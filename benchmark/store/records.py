@@ -27,12 +27,20 @@ PREDICTIONS, CURVE, LOG, USE = "predictions.npz", "curve.csv", "log.txt", "use.j
 DEPLOY = "deploy.json"
 """What `take` found of a cell; the record does not know of it."""
 
+UNPACKED = "unpacked"
+"""A file that says that a store was made of published records: no weights, rounded predictions."""
+
 AGAIN = "`kdbench run --stale` with the options of its matrix makes it again"
 
 
 def is_digest(name: str) -> bool:
     """Whether a folder of this name is a cell's."""
     return len(name) == 20 and not set(name) - set("0123456789abcdef")
+
+
+def published(folder: Path) -> bool:
+    """Whether `publish` wrote a folder, which is no store, though one can be made of it."""
+    return any((folder / "records").glob("cells.jsonl*"))
 
 
 class Store:
@@ -44,6 +52,23 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def unpacked(self) -> bool:
+        """Whether it was made of published records."""
+        return (self.root / UNPACKED).is_file()
+
+    def wants_weights(self) -> None:
+        """Make sure that there is what runs leave, before anything is done that needs or makes it.
+
+        Raises:
+            KdbenchError: if the store was made of published records, or is a published folder itself.
+        """
+        if self.unpacked:
+            lack = "which have no weights and rounded predictions, to be read"
+            raise KdbenchError(f"{self.root} was made of published records, {lack}; wanted a store of runs (--store)")
+        if published(self.root):
+            raise KdbenchError(f"{self.root} is a published folder; wanted a store of runs (--store)")
 
     def open_for_writing(self) -> None:
         """Make sure that results can be kept, before any is worked for.
@@ -152,6 +177,8 @@ class Store:
         names = {*record.files}
         if record.status == "done":
             names |= {PREDICTIONS} if _fitted(record) else {PREDICTIONS, WEIGHTS}
+        if self.unpacked:
+            names -= {WEIGHTS}
         looks = (_look(self.folder(digest) / name, record.files)[0] for name in sorted(names))
         return next(filter(None, looks), None)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import title
+from kdbench.results.pages.cells import EMPTY
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.intervals import Interval, score_interval
 from kdbench.results.statistics.ranks import WITNESSES, friedman, tally
@@ -57,7 +58,6 @@ RERUN = Column("p, seeds", "p_seeds")
 NOISE = (Column("seen from", "detectable"), Column("seeds' share", "seeds_share"))
 RANK = (Column("average rank", "rank"), Column("95 %", "rank_interval"))
 HARM = (Column("harm, seeds", "harm_seeds"), Column("harm, people", "harm_people"))
-EMPTY = Cell(None, NOTHING)
 
 
 def _methods(found: Family, equivalent: float) -> Sheet:
@@ -94,8 +94,9 @@ def _parts(entries: Sequence[Entry], judged: Judged, equivalent: float) -> Itera
 
 
 def _part(found: Family, name: str, equivalent: float) -> Sheet:
+    people = counted(len(found.panel.people), "person", "people")
     lines = tuple((*mean, *gain, *noise, *harm) for mean, gain, noise, harm in _lines(found, equivalent))
-    return Sheet((*MEAN, *GAIN, *NOISE, *HARM), lines, name)
+    return Sheet((*MEAN, *GAIN, *NOISE, *HARM), lines, f"{name} ({people})")
 
 
 def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], ...]]:
@@ -171,17 +172,17 @@ def _ranks_said(found: Family) -> str:
 
 def _legend(found: Family, equivalent: float) -> str:
     people, seeds = counted(len(found.panel.people), "person", "people"), counted(len(found.panel.seeds), "seed")
-    few = ", too narrow for so few" if len(found.panel.people) < FEW else ""
+    few = f", too narrow below {FEW}"
     return (
         f"Over {people} in {counted(found.panel.witnesses, 'group')} and {seeds}; each person counts the same within a "
         f"block, each block the same. Interval of a mean: people of each group drawn again{few}; of a difference: all "
         "that either test does not refuse, of this one alone and not corrected for the others. p: the larger of the "
         "sign-flip test over people and the quasi-t test over people and seeds; adjusted p: Holm's correction over all "
-        "pairs, of the part where it is of one, by which alone something is called better; p, seeds: the sign-flip "
-        "test over seeds, which takes these people for all. Seen from: the true gain in points that one uncorrected "
-        "test would find in four of five cases. Seeds' share: of the variance of the gain. Harm: share of (block, "
-        f"seed) and of (block, person) that lose more than {100 * equivalent:g} points against student alone. Rank: 1 "
-        "is best; its interval by drawing people again."
+        "pairs, by which alone something is called better; of a part, over the pairs of that part and not those of "
+        "others; p, seeds: the sign-flip test over seeds, which takes these people for all. Seen from: the true gain "
+        "in points that one uncorrected test would find in four of five cases. Seeds' share: of the variance of the "
+        f"gain. Harm: share of (block, seed) and of (block, person) that lose more than {100 * equivalent:g} points "
+        "against student alone. Rank: 1 is best; its interval by drawing people again."
     )
 
 

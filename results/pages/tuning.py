@@ -213,8 +213,8 @@ def _shown(metric: str, groups: Sequence[Group]) -> str:
         changed = [f"{pair.label} {points(people.mean)}" for pair, people, p in judged if p is not None and p <= LEVEL]
         said.append(f"{where}: {', '.join(changed) or 'no row'}")
     return (
-        f"What tuning is shown to change ({title(metric)}, points; p at most {LEVEL:g} over people and seeds, Holm's "
-        f"correction over the rows of a sheet): {'; '.join(said)}."
+        f"What tuning is shown to change ({title(metric)}, points by the mean over people; p at most {LEVEL:g} over "
+        f"people and seeds, Holm's correction over the rows of a sheet): {'; '.join(said)}."
     )
 
 

@@ -59,7 +59,7 @@ def page_text(page: Page, form: str = "markdown") -> str:
     Raises ``ValueError`` where there is no such format.
     """
     if form not in page_formats():
-        raise ValueError(nearest("formats", form, all_formats()))
+        raise ValueError(nearest("formats", form, page_formats()))
     name, _, variant = form.partition("-")
     write: Callable[[Page], str] = _variants(name)[variant] if variant else _module(name).page_text
     return write(page)

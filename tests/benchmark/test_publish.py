@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import lzma
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -254,6 +257,71 @@ def test_what_is_there_is_not_unpacked_into_and_damage_leaves_no_store(paper: Pa
     before = sorted(tmp_path.iterdir())
     assert call("publish", paper, "--unpack", tmp_path / "new").code == 2
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_store_of_published_records_is_whole_and_is_only_read(
+    paper: Path, call: Any, job: Any, tmp_path: Path
+) -> None:
+    store = tmp_path / "again"
+    assert call("publish", paper, "--unpack", store).code == 0
+    assert ", 0 damaged" in call("status", "--verify", "--store", store).out
+    assert "made of published records: no weights are here" in call("status", "--store", store).out
+    kept = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    for given in (
+        ("run", *job, "--seeds", 3, "--store", store),
+        ("tune", *job, "--store", store, "-o", tmp_path / "preset.toml"),
+        ("take", "kd", "--store", store),
+        ("merge", store, "--store", tmp_path / "other"),
+        ("merge", tmp_path, "--store", store),
+        ("verify", "--sample", 1, "--store", store),
+    ):
+        ended = call(*given)
+        assert ended.code == 2, given
+        assert ended.error.startswith(f"{store} was made of published records, which have no weights"), given
+    for given in (("run", *job, "--store", paper), ("merge", paper, "--store", tmp_path / "other")):
+        ended = call(*given)
+        assert (ended.code, ended.error) == (2, f"{paper} is a published folder; wanted a store of runs (--store)")
+    assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == kept
+
+
+@pytest.mark.parametrize("harm", ["digest", "nested", "surrogate", "plan", "no matrix"])
+def test_records_that_publish_did_not_write_leave_no_store(harm: str, paper: Path, call: Any, tmp_path: Path) -> None:
+    records = paper / "records"
+    lines = packed_lines(paper)
+    if harm == "digest":
+        lines[0]["record"]["digest"] = "../../escaped"
+        lines[0]["record"].pop("check")
+    if harm == "surrogate":
+        lines[0]["curve"] = "\ud800"
+    text = "[" * 200_000 if harm == "nested" else "\n".join(map(json.dumps, lines))
+    (records / "cells.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+    for path in (records / "plans").iterdir():
+        path.write_bytes(lzma.compress(b"{}") if harm == "plan" else path.read_bytes())
+    if harm == "no matrix":
+        shutil.rmtree(records / "matrices")
+    before = sorted(tmp_path.rglob("*"))
+    ended = call("publish", paper, "--unpack", tmp_path / "new" / "store")
+    assert ended.code == 2
+    assert "\n" not in ended.error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_while_a_store_is_made_leaves_none(name: str, code: int, paper: Path, tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from kdbench.cli import main; from kdbench.store import packed\n"
+        "unpacked = packed._unpacked\n"
+        f"def stopped(units): os.kill(os.getpid(), signal.{name}); return unpacked(units)\n"
+        "packed._unpacked = stopped; main()"
+    )
+    store = tmp_path / "here" / "store"
+    store.parent.mkdir()
+    command = [sys.executable, "-c", program, "publish", str(paper), "--unpack", str(store)]
+    where = {**os.environ, "TMPDIR": str(store.parent)}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, env=where)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list(store.parent.iterdir()) == []
 
 
 def test_what_was_not_run_and_what_was_not_published_are_refused_in_a_line(

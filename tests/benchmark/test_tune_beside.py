@@ -76,16 +76,14 @@ def test_over_several_blocks_the_average_comes_first_and_p_is_corrected_over_its
         assert [adjusted for _, adjusted in ordered] == pytest.approx([max(least[: n + 1]) for n in range(3)])
     page = call("table", "--beside-default").out
     assert page.index("## Macro-F1, average over 2 blocks") < page.index(f"## Macro-F1 on {SMALL}")
-    assert (
-        "(macro-F1, points; p at most 0.05 over people and seeds, Holm's correction over the rows of a sheet): " in page
-    )
+    assert "p at most 0.05 over people and seeds, Holm's correction over the rows of a sheet): " in page
     assert "average over 2 blocks: no row" in page or "average over 2 blocks: kd" in page
 
 
 def test_the_page_says_what_is_shown_and_who_taught(ran: Path, call: Any) -> None:
     text = call("table", "--beside-default").out
     assert f"## Macro-F1 on {SMALL}, {PAIR}" in text
-    assert "What tuning is shown to change (macro-F1, points; p at most 0.05 over people and seeds" in text
+    assert "What tuning is shown to change (macro-F1, points by the mean over people; p at most 0.05 over" in text
     assert "The same teachers taught in both runs." in text
     assert "Defaults: Macro-F1 and accuracy in percent" in text
     assert "Tuned: Macro-F1" in text

@@ -216,9 +216,10 @@ def test_statistics_of_each_block_and_each_pair_are_those_of_a_table_of_these_al
     whole = statistics_page(entries, "macro_f1", asked=asked, version="1")
     sheets = {part.title: part for part in whole.parts if isinstance(part, Sheet)}
     over = {
-        f"Methods from {pair}, average over 2 datasets": {("hapt", pair), ("wisdm", pair)} for pair in ("a:b", "a:c")
+        f"Methods from {pair}, average over 2 datasets (18 people)": {("hapt", pair), ("wisdm", pair)}
+        for pair in ("a:b", "a:c")
     }
-    each = {f"Methods on {dataset}, {pair}": {(dataset, pair)} for dataset, pair in gains}
+    each = {f"Methods on {dataset}, {pair} (9 people)": {(dataset, pair)} for dataset, pair in gains}
     assert list(sheets) == ["Methods", "All pairs", *over, *each]
     for name, blocks in (over | each).items():
         own = [entry for entry in entries if (entry.place.dataset, entry.place.pair) in blocks]
