@@ -55,8 +55,10 @@ def publish(matrix: Matrix, store: Store, folder: Path, say: Say = lambda line: 
         Names of the pages.
 
     Raises:
-        KdbenchError: if it was not run in the store, or a record or a file that belongs to one is damaged.
+        KdbenchError: if it was not run in the store, or a record or a file that belongs to one is damaged; of a store
+            that was made of published records, since rounding twice is not rounding once.
     """
+    store.wants_weights()
     asked = both(matrix, store) if matrix.preset is not None else (matrix,)
     plans = [plan for each in asked if (plan := remembered(store, each)) is not None]
     if all(plan.matrix != matrix for plan in plans):

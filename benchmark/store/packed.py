@@ -111,7 +111,7 @@ def unpack(folder: Path, store: Store) -> None:
             arrays = {name: kept[stack][at] for name, (stack, at) in line.get("arrays", {}).items()}
             predictions = {name: _unpacked(a) if name.endswith(LOGITS) else a for name, a in arrays.items()}
             curve = str(line["curve"])
-            curve.encode()
+            curve.encode()  # halves of characters are text to JSON and to no file
             took = Deployed.from_plain(line["deployed"]) if "deployed" in line else None
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise KdbenchError(f"{path}, line {number}: {first_line(error)}") from None

@@ -274,6 +274,7 @@ def test_a_store_of_published_records_is_whole_and_is_only_read(
         ("merge", store, "--store", tmp_path / "other"),
         ("merge", tmp_path, "--store", store),
         ("verify", "--sample", 1, "--store", store),
+        ("publish", tmp_path / "twice", "--store", store),
     ):
         ended = call(*given)
         assert ended.code == 2, given
