@@ -139,7 +139,7 @@ def _pages(folder: Path) -> dict[str, bytes]:
         unpack(folder / RECORDS, store)
         look_in(store)
         kept = _kept(store, folder)
-        plan = _plan(store, next((each for each in kept if each.preset is not None), kept[0]))
+        plan = next((each for each in kept if each.matrix.preset is not None), kept[0])
         made.mkdir()
         for name, page in PAGES.items():
             if page.when(plan, store):
@@ -147,17 +147,15 @@ def _pages(folder: Path) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(made.iterdir())}
 
 
-def _kept(store: Store, folder: Path) -> list[Matrix]:
-    """The matrices of unpacked records, each with its plan.
+def _kept(store: Store, folder: Path) -> list[Plan]:
+    """The plan of each matrix of unpacked records.
 
     Raises:
         KdbenchError: if there is none, or one of them or its plan is damaged or not there.
     """
-    kept = [each.matrix for each in matrices(store)]
+    kept = [_plan(store, each.matrix) for each in matrices(store)]
     if not kept:
         raise KdbenchError(f"{folder / RECORDS} has no matrix; wanted what `kdbench publish` wrote")
-    for matrix in kept:
-        _plan(store, matrix)
     return kept
 
 

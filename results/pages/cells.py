@@ -63,8 +63,17 @@ def judged_cells(row: Row, found: Family | None) -> tuple[Cell, Cell]:
     student = found.student if found else None
     if found is None or student is None or found.silent or row.label not in found.labels or row.label == student.label:
         return EMPTY, EMPTY
-    p = found.p(row.label, student.label)
-    return span_cell(found.difference(row.label, student.label).interval), Cell(p, p_value(p).removeprefix("= "))
+    return span_cell(found.difference(row.label, student.label).interval), p_cell(found.p(row.label, student.label))
+
+
+def p_cell(p: float | None) -> Cell:
+    """A p-value; empty where there is none."""
+    return EMPTY if p is None else Cell(p, p_value(p).removeprefix("= "))
+
+
+def points_cell(difference: float | None) -> Cell:
+    """A difference in points; empty where there is none."""
+    return EMPTY if difference is None else Cell(difference, points(difference))
 
 
 def span_cell(found: Interval) -> Cell:

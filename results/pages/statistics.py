@@ -7,18 +7,18 @@ import numpy as np
 
 from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import title
-from kdbench.results.pages.cells import EMPTY
+from kdbench.results.pages.cells import EMPTY, p_cell, points_cell, span_cell
 from kdbench.results.sheet import Cell, Column, Page, Sheet
 from kdbench.results.statistics.intervals import Interval, score_interval
 from kdbench.results.statistics.ranks import WITNESSES, friedman, tally
 from kdbench.results.tables.differences import Difference
-from kdbench.results.tables.family import Family, Judged, family, judge
-from kdbench.results.tables.people import people_behind
+from kdbench.results.tables.family import Family, Judged, families_of, family, judge_families
+from kdbench.results.tables.people import People, people_behind
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.answers import EQUIVALENT, ROUNDING, answer
 from kdbench.results.words.captions import capital, searched
 from kdbench.results.words.costs import NOTHING
-from kdbench.results.words.numbers import interval, p_value, points
+from kdbench.results.words.numbers import p_value
 from kdbench.text import counted
 
 FEW = 15
@@ -35,7 +35,8 @@ def statistics_page(
     Raises:
         ValueError: as `tabulate` does.
     """
-    judged = judge(entries, tabulate(entries, metric))
+    table, people = tabulate(entries, metric), people_behind(entries)
+    judged = judge_families(people, table, families_of(people, table))
     parts: list[Sheet | str] = [answer(judged, asked, equivalent=equivalent)]
     if judged.overall is None:
         parts.append(f"No statistics over people: {judged.reason}.")
@@ -44,7 +45,7 @@ def statistics_page(
         parts += [
             _methods(found, equivalent),
             _pairs(found, equivalent),
-            *_parts(entries, judged, equivalent),
+            *_parts(people, judged, equivalent),
             _ranks_said(found),
             _legend(found, equivalent),
         ]
@@ -68,11 +69,11 @@ def _methods(found: Family, equivalent: float) -> Sheet:
         over = _gain(found, found.rows[number].label)
         rank = Cell(float(places[number]), f"{places[number]:.1f}")
         span = Cell(None, f"{spans[number].low:.1f} to {spans[number].high:.1f}")
-        lines.append((*mean, *gain, _p(over.p_seeds) if over else EMPTY, *noise, rank, span, *harm))
+        lines.append((*mean, *gain, p_cell(over.p_seeds if over else None), *noise, rank, span, *harm))
     return Sheet((*MEAN, *GAIN, RERUN, *NOISE, *RANK, *HARM), tuple(lines), "Methods")
 
 
-def _parts(entries: Sequence[Entry], judged: Judged, equivalent: float) -> Iterator[Sheet]:
+def _parts(people: People, judged: Judged, equivalent: float) -> Iterator[Sheet]:
     """The same of each pair of networks over its datasets and of each block, where there are several.
 
     p is corrected over the pairs of methods of that part alone. The test over seeds, which decides nothing and takes as
@@ -81,7 +82,6 @@ def _parts(entries: Sequence[Entry], judged: Judged, equivalent: float) -> Itera
     blocks = judged.table.blocks
     pairs = list(dict.fromkeys(block.pair for block in blocks))
     if len(pairs) > 1:
-        people = people_behind(entries)
         for pair in pairs:
             own = [block for block in blocks if block.pair == pair]
             found = family(people, judged.table, own) if len(own) > 1 else ""
@@ -103,7 +103,7 @@ def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], ...]]
     """Of each complete row: its score on people, its gain over student alone, the noise in that, and its harm."""
     for number, row in enumerate(found.rows):
         scores = found.panel.parts[number] * len(found.panel.people)
-        over = _span(score_interval(scores, found.panel.groups), percent=True) if len(scores) > 1 else EMPTY
+        over = _drawn(score_interval(scores, found.panel.groups)) if len(scores) > 1 else EMPTY
         mean = [Cell(row.label), _percent(float(scores.mean())), over]
         gain = _gain(found, row.label)
         if gain is None:
@@ -112,7 +112,7 @@ def _lines(found: Family, equivalent: float) -> Iterator[tuple[list[Cell], ...]]
         assert found.student is not None
         split = gain.split
         share = EMPTY if split is None else Cell(split.share, f"{100 * split.share:.0f} %")
-        shown = [_points(gain.mean), _span(gain.interval), _p(found.p(row.label, found.student.label))]
+        shown = [points_cell(gain.mean), span_cell(gain.interval), p_cell(found.p(row.label, found.student.label))]
         yield mean, shown, [_seen(gain.detectable), share], [*map(_share, found.harm(row.label, equivalent))]
 
 
@@ -136,8 +136,8 @@ def _pairs(found: Family, equivalent: float) -> Sheet:
         blocks = tally([float(value) for value in means[a] - means[b]], ROUNDING)
         lines.append(
             (
-                *(Cell(first), Cell(second), _points(each.mean), _span(each.interval), _p(each.p)),
-                *(_p(found.p(first, second)), _p(each.p_seeds), _seen(each.detectable)),
+                *(Cell(first), Cell(second), points_cell(each.mean), span_cell(each.interval), p_cell(each.p)),
+                *(p_cell(found.p(first, second)), p_cell(each.p_seeds), _seen(each.detectable)),
                 Cell("/".join(map(str, blocks))),
                 Cell(_verdict(found, first, second, each, equivalent)),
             )
@@ -172,17 +172,16 @@ def _ranks_said(found: Family) -> str:
 
 def _legend(found: Family, equivalent: float) -> str:
     people, seeds = counted(len(found.panel.people), "person", "people"), counted(len(found.panel.seeds), "seed")
-    few = f", too narrow below {FEW}"
     return (
         f"Over {people} in {counted(found.panel.witnesses, 'group')} and {seeds}; each person counts the same within a "
-        f"block, each block the same. Interval of a mean: people of each group drawn again{few}; of a difference: all "
-        "that either test does not refuse, of this one alone and not corrected for the others. p: the larger of the "
-        "sign-flip test over people and the quasi-t test over people and seeds; adjusted p: Holm's correction over all "
-        "pairs, by which alone something is called better; of a part, over the pairs of that part and not those of "
-        "others; p, seeds: the sign-flip test over seeds, which takes these people for all. Seen from: the true gain "
-        "in points that one uncorrected test would find in four of five cases. Seeds' share: of the variance of the "
-        f"gain. Harm: share of (block, seed) and of (block, person) that lose more than {100 * equivalent:g} points "
-        "against student alone. Rank: 1 is best; its interval by drawing people again."
+        f"block, each block the same. Interval of a mean: people of each group drawn again, too narrow below {FEW}; of "
+        "a difference: all that either test does not refuse, of this one alone and not corrected for the others. p: "
+        "the larger of the sign-flip test over people and the quasi-t test over people and seeds; adjusted p: Holm's "
+        "correction over all pairs, by which alone something is called better; of a part, over the pairs of that part "
+        "and not those of others; p, seeds: the sign-flip test over seeds, which takes these people for all. Seen "
+        "from: the true gain in points that one uncorrected test would find in four of five cases. Seeds' share: of "
+        "the variance of the gain. Harm: share of (block, seed) and of (block, person) that lose more than "
+        f"{100 * equivalent:g} points against student alone. Rank: 1 is best; its interval by drawing people again."
     )
 
 
@@ -190,23 +189,14 @@ def _percent(value: float) -> Cell:
     return Cell(value, f"{100 * value:.1f}")
 
 
-def _points(value: float) -> Cell:
-    return Cell(value, points(value))
-
-
 def _seen(value: float | None) -> Cell:
     return Cell(value, NOTHING if value is None else f"{100 * value:.1f}")
-
-
-def _p(value: float) -> Cell:
-    return Cell(value, p_value(value).removeprefix("= "))
 
 
 def _share(value: float) -> Cell:
     return Cell(value, f"{100 * value:.0f} %")
 
 
-def _span(found: Interval, *, percent: bool = False) -> Cell:
-    if percent:
-        return Cell(None, f"{100 * found.low:.1f} to {100 * found.high:.1f}")
-    return Cell(None, capital(interval(found)) if not found.bounded else interval(found))
+def _drawn(found: Interval) -> Cell:
+    """An interval of a score, in percent."""
+    return Cell(None, f"{100 * found.low:.1f} to {100 * found.high:.1f}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from kdbench.results.entry import Asked, Entry
 from kdbench.results.metrics import LOWER_IS_BETTER, title
-from kdbench.results.pages.cells import EMPTY, average_cell, score_cell
+from kdbench.results.pages.cells import EMPTY, average_cell, p_cell, points_cell, score_cell
 from kdbench.results.sheet import Cell, Column, Mark, Page, Sheet
 from kdbench.results.statistics import mean
 from kdbench.results.statistics.tests import holm
@@ -16,7 +16,7 @@ from kdbench.results.tables.people import People, arranged, people_behind
 from kdbench.results.tables.scores import tabulate
 from kdbench.results.words.captions import capital, caption
 from kdbench.results.words.costs import NOTHING
-from kdbench.results.words.numbers import interval, p_value, points
+from kdbench.results.words.numbers import interval, points
 
 Blocks = Sequence[Block]
 
@@ -80,12 +80,13 @@ def tuning_page(default: Run, tuned: Run, metrics: Sequence[str], *, version: st
     no block in common.
     """
     parts: list[Sheet | str] = []
-    for metric in metrics:
-        for group in _groups(default, tuned, metric):
+    groups = [_groups(default, tuned, metric) for metric in metrics]
+    for metric, of_metric in zip(metrics, groups, strict=True):
+        for group in of_metric:
             name, lines = f"{capital(title(metric))}{group.where}", tuple(map(_line, group.pairs))
             parts.append(Sheet(tuple(_columns()), lines, name, _legend(lines)))
     first = metrics[0]
-    parts += [_shown(first, _groups(default, tuned, first)), _teacher(default, tuned)]
+    parts += [_shown(first, groups[0]), _teacher(default, tuned)]
     for name, run in (("Defaults", default), ("Tuned", tuned)):
         parts.append(
             f"{name}: {caption(run.entries, tabulate(run.entries, first), run.asked, version, metrics=metrics)}"
@@ -120,19 +121,11 @@ def _line(pair: Pair) -> tuple[Cell, ...]:
     people = pair.people
     return (
         *(Cell(pair.label), Cell(pair.kind)),
-        *(pair.default[0], _points(pair.default[1]), pair.tuned[0], _points(pair.tuned[1])),
+        *(pair.default[0], points_cell(pair.default[1]), pair.tuned[0], points_cell(pair.tuned[1])),
         Cell(gained, NOTHING if gained is None else points(gained), note=few),
         EMPTY if people is None else Cell(interval(people.interval)),
-        *(_p(None if people is None else people.p), _p(pair.adjusted)),
+        *(p_cell(None if people is None else people.p), p_cell(pair.adjusted)),
     )
-
-
-def _points(gain: float | None) -> Cell:
-    return EMPTY if gain is None else Cell(gain, points(gain))
-
-
-def _p(value: float | None) -> Cell:
-    return EMPTY if value is None else Cell(value, p_value(value).removeprefix("= "))
 
 
 def _groups(default: Run, tuned: Run, metric: str) -> list[Group]:

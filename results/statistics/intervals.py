@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from kdbench.results.statistics.distributions import t_quantile
 from kdbench.results.statistics.tests import EXACT_UP_TO, Floats, all_signs, drawn_signs
@@ -91,11 +92,16 @@ def score_interval(values: Floats, groups: Sequence[str] = (), level: float = 0.
             without, all are one.
         level: of confidence.
     """
-    rng, names = np.random.default_rng(0), np.array(groups or [""] * len(values))
-    members = [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
+    rng, members = np.random.default_rng(0), members_of(groups or [""] * len(values))
     sums = sum(values[group[rng.integers(0, len(group), (RESAMPLED, len(group)))]].sum(axis=1) for group in members)
     low, high = np.quantile(sums / len(values), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def members_of(groups: Sequence[str]) -> list[npt.NDArray[np.intp]]:
+    """Which people are of each group, of (n,) names."""
+    names = np.array(groups)
+    return [np.flatnonzero(names == name) for name in dict.fromkeys(groups)]
 
 
 def detectable(differences: Floats) -> float | None:

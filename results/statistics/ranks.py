@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kdbench.results.statistics.distributions import chi_squared_tail
-from kdbench.results.statistics.intervals import Interval
+from kdbench.results.statistics.intervals import Interval, members_of
 from kdbench.results.statistics.tests import Floats
 
 RESAMPLED = 1000
@@ -37,8 +37,7 @@ def rank_intervals(values: Floats, groups: Sequence[str], level: float = 0.95) -
         groups: (n,) the group that each person is of. A person drawn counts in all blocks alike.
         level: of confidence.
     """
-    rng, names = np.random.default_rng(0), np.array(groups)
-    members = [np.flatnonzero(names == name) for name in dict.fromkeys(groups)]
+    rng, members = np.random.default_rng(0), members_of(groups)
     drawn = [np.concatenate([rng.choice(group, len(group)) for group in members]) for _ in range(RESAMPLED)]
     times = np.array([np.bincount(each, minlength=len(groups)) for each in drawn], dtype=np.float64).T  # (n, draws)
     count = ~np.isnan(values[0]) @ times  # (B, draws)
